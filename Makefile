@@ -1,0 +1,25 @@
+# A convenience: every target is one or two plain commands, which README.md shows for machines without make.
+RECIPE ?= tinytown
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: run test chat lint
+
+run: .venv/ready     ## train every stage of a recipe, then chat with the result
+	$(BIN)/python run_pretrain.py --recipe $(RECIPE) --resume
+	$(BIN)/python run_sft.py --recipe $(RECIPE) --resume
+	$(BIN)/python run_chat.py --model trained_models/$(RECIPE)/sft
+
+test: .venv/ready    ## all tests
+	$(BIN)/python -m pytest
+
+chat: .venv/ready    ## talk to the shipped Tinytown model at once
+	$(BIN)/python run_chat.py --model trained_models/shipped/sft
+
+lint: .venv/ready    ## style and types
+	$(BIN)/ruff check . && $(BIN)/mypy
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --editable .
+	touch .venv/ready

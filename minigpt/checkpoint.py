@@ -1,0 +1,117 @@
+"""A model folder: a Hugging Face folder, plus our own card.
+
+    config.json              the shape, with Hugging Face's names (Qwen3 or GPT-2)
+    model.safetensors        the weights, with Hugging Face's names
+    tokenizer.model          SentencePiece
+    tokenizer.json           the same tokenizer, for Hugging Face
+    tokenizer_config.json    control pieces and chat template
+    minigpt.json             the card: stage, parent, recipe, corpora, metrics, SHA-256 of the weights
+
+`AutoModelForCausalLM.from_pretrained(folder)` gives the same logits. Nothing here is a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from .errors import UserError
+from .files import read_json, to_json, write_together
+from .hugging_face import (
+    from_hugging_face,
+    hugging_face_config,
+    hugging_face_tokenizer,
+    read_config,
+    to_hugging_face,
+    tokenizer_settings,
+)
+from .model import GPT
+from .tokenizer import Tokenizer
+
+WEIGHTS, CARD = "model.safetensors", "minigpt.json"
+
+
+def save_model(
+    folder: Path, model: GPT, tokenizer: Tokenizer, card: dict[str, Any], dtype: torch.dtype = torch.float32
+) -> None:
+    """Write a model folder. Whatever happens on the way, the folder holds a whole model, the old or the new one."""
+    weights = {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in to_hugging_face(model.state_dict(), model.config).items()
+    }
+    digest: dict[str, str] = {}
+
+    def write_weights(path: Path) -> None:
+        save_file(weights, path, metadata={"format": "pt"})
+        digest["sha256"] = file_hash(path)
+
+    def write_card(path: Path) -> None:
+        path.write_text(to_json({**card, **digest}), encoding="utf-8")
+
+    context = model.config.max_position_embeddings
+    # The card comes last: it vouches for the weights.
+    write_together(
+        {
+            folder / WEIGHTS: write_weights,
+            folder / "config.json": to_json(hugging_face_config(model.config, tokenizer, dtype)),
+            folder / "tokenizer.model": tokenizer.model,
+            folder / "tokenizer.json": to_json(hugging_face_tokenizer(tokenizer)),
+            folder / "tokenizer_config.json": to_json(tokenizer_settings(context)),
+            folder / CARD: write_card,
+        }
+    )
+
+
+def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: float = 0.0) -> GPT:
+    """Read a model folder, with its tokenizer if there is one. Raises UserError for anything but a sound one."""
+    folder = Path(folder)
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} holds no model (no config.json); name a folder that a run_*.py script wrote.")
+    config = read_config(folder / "config.json").with_dropout(dropout)
+    card = read_card(folder)
+    tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.model").is_file() else None
+    if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
+        raise UserError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} pieces but the model {config.vocab_size};"
+            " they belong to different runs."
+        )
+    weights = read_weights(folder / WEIGHTS, expected_hash=card.get("sha256"))
+    model = GPT(config, tokenizer)
+    try:
+        model.load_state_dict(from_hugging_face(weights, config))
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
+    model.answers = card.get("stage", "pretrain") != "pretrain"
+    return model.to(device)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a model folder; empty for a folder that somebody else wrote."""
+    return read_json(folder / CARD) if (folder / CARD).is_file() else {}
+
+
+def read_weights(path: Path, expected_hash: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, as float32, after checking the file's SHA-256 if one is expected."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; the model folder is incomplete.")
+    if expected_hash and file_hash(path) != expected_hash:
+        raise UserError(
+            f"{path} is not the file that {CARD} vouches for (SHA-256 differs); train or copy the model again."
+        )
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a safetensors file ({error}); other checkpoint formats are not read.") from None
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

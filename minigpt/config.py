@@ -1,0 +1,133 @@
+"""The settings: a model's shape and a training run's numbers, as dataclasses that flags and recipes fill in.
+
+`--depth` is the one dial: width, heads, learning rate and batch follow from it, and each can be set by hand.
+A help text stands beside each field; `flags.py` turns both into `--help`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from .errors import UserError
+
+ARCHITECTURES = ("qwen3", "gpt2")
+
+
+def setting(default: Any, text: str, **extra: Any) -> Any:
+    """A dataclass field with the sentence that `--help` shows for it."""
+    return field(default=default, metadata={"help": text, **extra})
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model's shape, with Hugging Face's names. `from_depth` derives it from one number."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    intermediate_size: int
+    max_position_embeddings: int
+    architecture: str = "qwen3"
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-6
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise UserError(f"architecture {self.architecture!r} is unknown; choose one of {', '.join(ARCHITECTURES)}.")
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.type == "int" and value < 1:
+                raise UserError(f"{f.name} is {value}; it must be at least 1.")
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise UserError(
+                f"{self.num_attention_heads} attention heads cannot share {self.num_key_value_heads} key-value heads;"
+                " the first must be a multiple of the second."
+            )
+        if self.architecture == "qwen3" and self.head_dim % 2:
+            raise UserError(f"head_dim is {self.head_dim}; rotary positions need an even number.")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
+
+    @property
+    def bias(self) -> bool:
+        """GPT-2's linear layers have biases, Qwen3's have none."""
+        return self.architecture == "gpt2"
+
+    @classmethod
+    def from_depth(cls, vocab_size: int, max_position_embeddings: int, depth: int = 4, **overrides: Any) -> ModelConfig:
+        """`depth` layers, 64 wide per layer of depth, in heads of 64. Any field can be overridden.
+
+        The classic shape has one key-value head per head and four times the width inside its MLP; the modern one
+        halves the key-value heads and, as SwiGLU has three matrices, takes 8/3 of the width (rounded up to 64).
+        """
+        if depth < 1:
+            raise UserError(f"--depth is {depth}; a model needs at least 1 layer.")
+        architecture = overrides.get("architecture", "qwen3")
+        hidden = overrides.get("hidden_size", 64 * depth)
+        heads = overrides.get("num_attention_heads", max(1, hidden // 64))
+        if hidden % heads and "head_dim" not in overrides:
+            raise UserError(f"a hidden size of {hidden} cannot be cut into {heads} heads; choose a multiple.")
+        shape = {
+            "hidden_size": hidden,
+            "num_hidden_layers": depth,
+            "num_attention_heads": heads,
+            "num_key_value_heads": heads,
+            "head_dim": hidden // heads,
+            "intermediate_size": 4 * hidden,
+        }
+        if architecture == "qwen3":
+            shape["num_key_value_heads"] = max((n for n in range(1, heads // 2 + 1) if heads % n == 0), default=heads)
+            shape["intermediate_size"] = -(-hidden * 8 // 3 // 64) * 64
+        return cls(
+            **{"vocab_size": vocab_size, "max_position_embeddings": max_position_embeddings, **shape, **overrides}
+        )
+
+    def with_dropout(self, dropout: float) -> ModelConfig:
+        return replace(self, dropout=dropout)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a stage is trained. Pre-training, fine-tuning and the reward model read the same fields."""
+
+    learning_rate: float = setting(3e-3, "AdamW's learning rate at its height; embeddings and norms learn with it")
+    matrix_rate: float = setting(0.02, "Muon's learning rate at its height, for the matrices inside the layers")
+    optimizer: str = setting(
+        "muon", "muon (AdamW for what is not a matrix) or adamw for everything", choices=("muon", "adamw")
+    )
+    batch_size: int = setting(32, "rows of context in one optimizer step")
+    micro_batch: int = setting(
+        0,
+        "rows in one forward pass, fewer need less memory; 0 takes about 2,048 tokens on a CPU, else all rows",
+    )
+    epochs: float = setting(1.0, "times the corpus is read, if neither --steps nor --minutes says when to stop")
+    steps: int = setting(0, "optimizer steps to take; 0 leaves it to --epochs")
+    minutes: float = setting(0.0, "time to train for; the schedule fits itself to it")
+    warmup_steps: int = setting(20, "steps in which the learning rate climbs to its height")
+    decay: float = setting(0.5, "last part of the run in which the learning rate falls to zero")
+    weight_decay: float = setting(0.0, "pull of the matrices towards zero, times the learning rate")
+    clip: float = setting(1.0, "longest gradient; longer ones are shortened to it")
+    evaluations: int = setting(10, "times the validation loss is measured on the way")
+    evaluation_rows: int = setting(64, "rows of a measurement on the way; the last one takes all")
+    save_every: int = setting(100, "steps between saves of what --resume needs")
+    seed: int = setting(0, "seed of the weights, the order of the rows and dropout")
+
+    def __post_init__(self) -> None:
+        for name, least in [
+            ("batch_size", 1), ("micro_batch", 0), ("steps", 0), ("minutes", 0), ("warmup_steps", 0), ("seed", 0),
+            ("weight_decay", 0), ("evaluations", 1), ("evaluation_rows", 1), ("save_every", 1), ("learning_rate", 0),
+            ("matrix_rate", 0),
+        ]:  # fmt: skip
+            if getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
+        if self.epochs <= 0 or self.clip <= 0:
+            raise UserError("epochs and clip must be above 0.")
+        if not 0 < self.decay <= 1:
+            raise UserError(f"decay is {self.decay}; it is a part of the run, above 0 and at most 1.")
+        if self.optimizer not in ("muon", "adamw"):
+            raise UserError(f"optimizer {self.optimizer!r} is unknown; choose muon or adamw.")

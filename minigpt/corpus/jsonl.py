@@ -1,0 +1,96 @@
+"""Reading text and JSON rows so that every mistake is reported as `file:line`."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+BLANK = " \t\r\n"
+
+
+def read_text(path: Path) -> str:
+    """The whole UTF-8 file, without a byte order mark, with line ends turned into a single newline.
+
+    Raises UserError with file and line when the bytes are not UTF-8, or when there is no text at all.
+    """
+    raw = path.read_bytes()
+    if raw.startswith(UTF16):
+        raise UserError(f"{path}:1: the file is UTF-16; save the file as UTF-8.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # `utf-8-sig` counts from after the mark, so the position is looked up in what it was given.
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise UserError(f"{path}:{line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8.") from error
+    # Not splitlines(): U+2028 or U+0085 inside a sentence is text, not the end of a row.
+    text = text.replace("\r\n", "\n")
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty; give a file with at least one example.")
+    return text
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON Lines file or of one JSON array, each with the line it starts on.
+
+    The first character decides: `[` opens an array, anything else is one object per line.
+    Raises UserError naming file and line for broken JSON, and for rows that are not objects.
+    """
+    text = read_text(path)
+    values = _array(path, text) if text.lstrip(BLANK).startswith("[") else _lines(path, text)
+    for line, row in values:
+        if not isinstance(row, dict):
+            raise UserError(f"{path}:{line}: expected an object {{…}}, found {type(row).__name__}.")
+        yield line, row
+
+
+def _lines(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    for line, row in enumerate(text.split("\n"), start=1):
+        if row.strip():
+            try:
+                yield line, json.loads(row)
+            except json.JSONDecodeError as error:
+                raise _broken(path, line, error) from error
+
+
+def _array(path: Path, text: str) -> Iterator[tuple[int, Any]]:
+    """Decode one element after the other: `json.loads` of the whole would forget the line numbers."""
+    decoder = json.JSONDecoder()
+    at, line = text.index("[") + 1, 1
+    counted = 0
+
+    def skip_blank(at: int) -> int:
+        while text[at : at + 1] and text[at] in BLANK:
+            at += 1
+        return at
+
+    at = skip_blank(at)
+    while text[at : at + 1] != "]":
+        line += text.count("\n", counted, at)
+        counted = at
+        try:
+            value, end = decoder.raw_decode(text, at)
+            yield line, value
+            at = skip_blank(end)
+            if text[at : at + 1] == ",":
+                at = skip_blank(at + 1)
+            elif text[at : at + 1] != "]":
+                raise json.JSONDecodeError("Expecting ',' or ']'", text, at)
+        except json.JSONDecodeError as error:
+            raise _broken(path, error.lineno, error) from error
+    rest = skip_blank(at + 1)
+    if rest < len(text):
+        raise UserError(f"{path}:{text.count(chr(10), 0, rest) + 1}: text after the end of the JSON array.")
+
+
+def _broken(path: Path, line: int, error: json.JSONDecodeError) -> UserError:
+    return UserError(
+        f"{path}:{line}: not valid JSON ({error.msg}, column {error.colno}); "
+        "the file may be cut off: download or export it again, or mend this row."
+    )

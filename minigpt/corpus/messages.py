@@ -1,0 +1,204 @@
+"""MessagesCorpus: conversations for supervised fine-tuning, in every shape they are published in.
+
+`to_conversation` knows the shapes of single rows; the class reads files of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..examples import Conversation, Turn
+from .jsonl import read_rows, read_text
+from .loader import CorpusLoader, Parsed
+
+ROLE_NAMES = {
+    "system": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "ai": "assistant",
+    "bot": "assistant",
+}
+#: Keys of a single message: OpenAI's, then ShareGPT's.
+MESSAGE_KEYS = (("role", "content"), ("from", "value"))
+SPEAKER = re.compile(rf"({'|'.join(ROLE_NAMES)})[ \t]*[:：][ \t]*(.*)", re.IGNORECASE)
+
+Messages = list[tuple[str, Any]]  # role as it is written in the file, content as it came
+
+
+class Unlabelled(ValueError):
+    """A row nobody has annotated yet: not a mistake, so it is counted and skipped."""
+
+
+class MessagesCorpus(CorpusLoader):
+    """Conversations of a .jsonl or .json file (see `SHAPES`), or of a .txt file of lines `User: …`, `AI: …`.
+
+    In the .txt shape a blank line begins a new conversation, and a line without a speaker goes on with
+    the turn above. A faulty row raises UserError with file and line; `read(path, lenient=True)` counts
+    such rows in `dropped` instead. The group is the row's `group` or `id`, or else its number.
+    """
+
+    layout = "a .jsonl or .json file of messages, conversations or instructions, or a .txt dialogue"
+    lenient = False
+
+    @classmethod
+    def read(cls, path: str | Path, *, lenient: bool = False, **options: Any) -> CorpusLoader:
+        """As `CorpusLoader.read`; `lenient` counts faulty rows instead of stopping at the first."""
+        reader = LenientMessagesCorpus if lenient and not cls.lenient else cls
+        return super(MessagesCorpus, reader).read(path, **options)
+
+    @classmethod
+    def parse(cls, path: Path) -> Parsed:
+        parsed = Parsed([])
+        rows = _read_dialogue(path) if path.suffix.lower() == ".txt" else read_rows(path)
+        for number, (line, row) in enumerate(rows, start=1):
+            group = str(row.get("group", row.get("id", number)))
+            try:
+                turns = to_conversation(row).turns
+            except Unlabelled as reason:
+                parsed.dropped[str(reason)] += 1
+            except ValueError as error:
+                if not cls.lenient:
+                    advice = "mend the row, or skip such rows with lenient=True"
+                    raise UserError(f"{path}:{line}: {error}; {advice}.") from error
+                parsed.dropped[f"rows: {str(error).partition(' (')[0]}"] += 1
+            else:
+                parsed.train.append(Conversation(turns, group))
+        return parsed
+
+
+class LenientMessagesCorpus(MessagesCorpus):
+    """MessagesCorpus that skips and counts faulty rows."""
+
+    lenient = True
+
+
+def to_conversation(row: Mapping[str, Any]) -> Conversation:
+    """The conversation in one row of any of `SHAPES`; the same talk gives an equal result in each of them.
+
+    After an optional system turn, user and assistant alternate, and the assistant has the last word.
+    Raises ValueError with a sentence when the row has another shape or breaks these rules,
+    and Unlabelled when an annotator left it empty.
+    """
+    for keys, shape in SHAPES:
+        if keys <= row.keys():
+            messages = shape(row)
+            break
+    else:
+        known = "; ".join(" + ".join(sorted(keys)) for keys, _ in SHAPES)
+        raise ValueError(f"columns {sorted(map(str, row))} are none of the known shapes ({known})")
+    if row.get("system"):
+        messages = [("system", row["system"]), *messages]
+    turns = tuple(_turn(role, content) for role, content in messages)
+    _check_order([turn.role for turn in turns])
+    return Conversation(turns)
+
+
+def _turn(name: Any, content: Any) -> Turn:
+    role = ROLE_NAMES.get(str(name).lower())
+    if role is None:
+        raise ValueError(f"unknown role {name!r}, expected one of {', '.join(ROLE_NAMES)}")
+    if not isinstance(content, str):
+        raise ValueError(f"the content of a turn must be a string, found {type(content).__name__}")
+    if not content.strip():
+        raise ValueError(f"the {role} turn has empty content")
+    return Turn(role, content.strip())
+
+
+def _check_order(roles: list[str]) -> None:
+    if "assistant" not in roles:
+        raise ValueError("no assistant turn to learn from")
+    dialogue = roles[1:] if roles[0] == "system" else roles
+    if "system" in dialogue:
+        raise ValueError("a system turn may stand only once, at the beginning")
+    for i, role in enumerate(dialogue):
+        if role != ("user", "assistant")[i % 2]:
+            if i == 0:
+                raise ValueError("the first turn is the assistant's, it answers nothing")
+            raise ValueError(f"two {role} turns in a row")
+    if dialogue[-1] != "assistant":
+        raise ValueError("the last turn is the user's, nobody answers it")
+
+
+# -- the shapes ---------------------------------------------------------------------------------------
+
+
+def _messages(messages: Any) -> Messages:
+    if not isinstance(messages, list):
+        raise ValueError(f"expected a list of messages, found {type(messages).__name__}")
+    return [_message(message) for message in messages]
+
+
+def _message(message: Any) -> tuple[str, Any]:
+    for role, content in MESSAGE_KEYS:
+        if isinstance(message, dict) and role in message and content in message:
+            return message[role], message[content]
+    raise ValueError("a message needs role and content, or from and value")
+
+
+def _prompt_completion(row: Mapping[str, Any]) -> Messages:
+    prompt, completion = row["prompt"], row["completion"]
+    asked = [("user", prompt)] if isinstance(prompt, str) else _messages(prompt)
+    return asked + ([("assistant", completion)] if isinstance(completion, str) else _messages(completion))
+
+
+def _alpaca(row: Mapping[str, Any]) -> Messages:
+    messages: Messages = []
+    for exchange in row.get("history") or []:
+        if not isinstance(exchange, list) or len(exchange) != 2:
+            raise ValueError("history must be a list of pairs [question, answer]")
+        messages += [("user", exchange[0]), ("assistant", exchange[1])]
+    instruction, extra = row["instruction"], row.get("input") or ""
+    if not isinstance(instruction, str) or not isinstance(extra, str):
+        raise ValueError("instruction and input must be strings")
+    question = f"{instruction}\n{extra}" if extra.strip() else instruction
+    return [*messages, ("user", question), ("assistant", row["output"])]
+
+
+def _labelled(row: Mapping[str, Any]) -> Messages:
+    """doccano's sequence-to-sequence export; of several texts by one annotator the first counts."""
+    label = row["label"]
+    first = label[0] if isinstance(label, list) and label else label
+    if not first:
+        raise Unlabelled("rows without a label")
+    return [("user", row["text"]), ("assistant", first)]
+
+
+def _summary(column: str) -> Callable[[Mapping[str, Any]], Messages]:
+    return lambda row: [("user", row[column]), ("assistant", row["sum_text"])]
+
+
+#: Columns that give a shape away, and how to read it; the first match counts.
+SHAPES: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Messages]], ...] = (
+    (frozenset({"messages"}), lambda row: _messages(row["messages"])),  # OpenAI
+    (frozenset({"conversations"}), lambda row: _messages(row["conversations"])),  # ShareGPT, minimind
+    (frozenset({"prompt", "completion"}), _prompt_completion),
+    (frozenset({"instruction", "output"}), _alpaca),
+    (frozenset({"original_text", "sum_text"}), _summary("original_text")),
+    (frozenset({"orignal_text", "sum_text"}), _summary("orignal_text")),  # so spelt in published files
+    (frozenset({"text", "label"}), _labelled),  # doccano
+)
+
+
+def _read_dialogue(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The blocks of a .txt dialogue as rows of messages, each with the line it starts on."""
+    messages: list[dict[str, str]] = []
+    start = 0
+    for number, line in enumerate([*read_text(path).split("\n"), ""], start=1):
+        match = SPEAKER.match(line.strip())
+        if match:
+            start = start if messages else number
+            messages.append({"role": match[1], "content": match[2]})
+        elif not line.strip():
+            if messages:
+                yield start, {"messages": messages}
+            messages = []
+        elif messages:
+            messages[-1]["content"] += f"\n{line.strip()}"
+        else:
+            raise UserError(f"{path}:{number}: expected a line that begins with 'User:' or 'AI:'.")

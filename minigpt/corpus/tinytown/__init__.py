@@ -1,0 +1,24 @@
+"""Tinytown: a small invented town whose truth is known, written in the formats of the real corpora."""
+
+from __future__ import annotations
+
+from .gossip import SummaryGrade, grade_summary
+from .grader import Grade
+from .questions import Question
+from .speech import QUALITY
+from .town import Town
+from .world import Resident, Subject
+from .writers import ensure_corpora, write_corpora
+
+__all__ = [
+    "QUALITY",
+    "Grade",
+    "Question",
+    "Resident",
+    "Subject",
+    "SummaryGrade",
+    "Town",
+    "ensure_corpora",
+    "grade_summary",
+    "write_corpora",
+]

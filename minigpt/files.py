@@ -1,0 +1,76 @@
+"""Writing files so that a crash, a full disk or a Ctrl-C never leaves half of one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+
+@contextmanager
+def friendly_disk_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says of a write to `path` into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"no space left to write {path}; free some and run again. What was there before is intact."
+            ) from None
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder with --out.") from None
+        if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
+            raise UserError(f"{path} cannot be written: a file or folder of that name is in the way.") from None
+        raise
+
+
+def write_together(files: dict[Path, Callable[[Path], None] | bytes | str]) -> None:
+    """Write several files that belong together: all under temporary names first, then renamed in order.
+
+    A value is the content, or a function that writes it to the path that it is given. What takes time or
+    can fail happens before the first rename.
+    """
+    pending = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in files}
+    try:
+        for path, content in files.items():
+            with friendly_disk_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(content, str):
+                    content = content.encode("utf-8")
+                if isinstance(content, bytes):
+                    pending[path].write_bytes(content)
+                else:
+                    content(pending[path])
+                with pending[path].open("rb+") as written:
+                    os.fsync(written.fileno())
+        for path, temporary in pending.items():
+            with friendly_disk_errors(path):
+                os.replace(temporary, path)
+    finally:
+        for temporary in pending.values():
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: Callable[[Path], None] | bytes | str) -> None:
+    """Write one file: afterwards it is complete, or untouched if anything went wrong."""
+    write_together({path: content})
+
+
+def to_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_json(path: Path) -> Any:
+    """Raises UserError if the file is missing or is not JSON."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid JSON ({error}); the file is damaged, save the model again.") from None

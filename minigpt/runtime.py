@@ -1,0 +1,121 @@
+"""What machine is this? The only file that asks: device, precision, seeds, processes of a torchrun."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from .errors import UserError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The machine that a run uses. `rank` of `world` processes; only rank 0 prints and writes."""
+
+    device: torch.device
+    dtype: torch.dtype
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Matrix products in the runtime's precision; weights and their updates stay in float32."""
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    def sum(self, values: list[float]) -> list[float]:
+        """Each value summed over all processes."""
+        if self.world == 1:
+            return values
+        total = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total)
+        return total.tolist()
+
+    def sum_gradients(self, parameters: list[torch.nn.Parameter]) -> None:
+        """Add up the gradients of all processes, so that each of them takes the same step."""
+        if self.world == 1:
+            return
+        work = [dist.all_reduce(p.grad, async_op=True) for p in parameters if p.grad is not None]
+        for reduction in work:
+            reduction.wait()
+
+    def agree(self, value: float) -> float:
+        """Rank 0's value, on every process: clocks differ, and the processes must stop at the same step."""
+        return self.sum([value if self.is_main else 0.0])[0]
+
+    def describe(self) -> str:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.machine()
+        precision = next(key for key, dtype in DTYPES.items() if dtype == self.dtype)
+        processes = f", {self.world} processes" if self.world > 1 else ""
+        return f"{self.device.type} ({name}, {torch.get_num_threads()} threads), {precision}{processes}"
+
+
+def detect(device: str = "auto", dtype: str = "auto") -> Runtime:
+    """Choose device and precision, or check the ones asked for; join the torchrun that started us, if one did.
+
+    bf16 is chosen where the hardware multiplies it faster than fp32: on recent NVIDIA chips, and on CPUs with
+    AMX. CPUs without AMX are slower at bf16 than at fp32.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("--device cuda: PyTorch sees no CUDA device here; use --device cpu.")
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise UserError("--device mps: PyTorch sees no Apple GPU here; use --device cpu.")
+    world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise UserError(f"--device {device} is unknown; use auto, cpu, cuda or mps.") from None
+    if chosen.type == "cuda" and world > 1:
+        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(chosen)
+    if world > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    if dtype == "auto":
+        dtype = "bf16" if _fast_bf16(chosen) else "fp32"
+    if dtype not in DTYPES:
+        raise UserError(f"--dtype {dtype} is unknown; use auto, {', '.join(DTYPES)}.")
+    if dtype == "fp16" and chosen.type != "cuda":
+        raise UserError(f"--dtype fp16 needs a CUDA device; on {chosen.type} use fp32 or bf16.")
+    return Runtime(chosen, DTYPES[dtype], rank, world)
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)
+
+
+def seed_everything(*numbers: int) -> None:
+    """Seed every generator from these numbers, e.g. (seed, step, rank): a resumed run draws as the first would have."""
+    sequence = np.random.SeedSequence(numbers)
+    seed = int(sequence.generate_state(1)[0])
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def leave_processes() -> Iterator[None]:
+    """Say goodbye to the other processes of a torchrun at the end, also after an error."""
+    try:
+        yield
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()

@@ -1,0 +1,185 @@
+"""What the run_*.py scripts share: open a recipe's stage, look after the model folder, announce, train, report."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from . import flags
+from .checkpoint import load_model, read_card, save_model
+from .config import ModelConfig, TrainingConfig
+from .corpus import CorpusLoader
+from .decode import generate
+from .errors import UserError
+from .examples import Conversation, Document, Turn
+from .files import write_atomically
+from .model import GPT
+from .recipe import Recipe, load_recipe
+from .report import plot_curves
+from .runtime import Runtime, detect, seed_everything
+from .sampling import Sampling
+from .state import TrainingState
+from .tokenizer import Tokenizer
+from .trainer import Trainer
+
+MODELS = Path("trained_models")
+SAMPLES = 3
+
+
+class Stage:
+    """One stage of a recipe on this machine, with the command line's wishes worked in."""
+
+    def __init__(self, name: str, arguments: argparse.Namespace) -> None:
+        self.name, self.arguments = name, arguments
+        self.recipe: Recipe = load_recipe(arguments.recipe)
+        if name not in self.recipe.stages:
+            raise UserError(f"the recipe {self.recipe.name} has no stage [{name}].")
+        self.runtime: Runtime = detect(arguments.device, arguments.dtype)
+        self.folder = Path(arguments.out) if arguments.out else MODELS / self.recipe.name / name
+        settings = self.recipe.training(name) | flags.given(arguments, [f.name for f in fields(TrainingConfig)])
+        for limit in ("steps", "epochs"):  # a limit on the command line replaces the recipe's clock
+            if getattr(arguments, limit, None) is not None and arguments.minutes is None:
+                settings.pop("minutes", None)
+        self.training = TrainingConfig(**settings)
+        self.resuming = self._prepare_folder()
+        seed_everything(self.training.seed)
+
+    def _prepare_folder(self) -> bool:
+        """Whether to resume. An unfinished run is never thrown away unasked, a finished model is kept once more."""
+        unfinished = TrainingState.exists(self.folder)
+        if unfinished and not (self.arguments.resume or self.arguments.restart):
+            raise UserError(
+                f"{self.folder} holds an unfinished run; add --resume to go on with it or --restart to start over."
+            )
+        if unfinished and self.arguments.resume:
+            return True
+        if self.folder.exists() and self.runtime.is_main and any(self.folder.iterdir()):
+            kept = self.folder.with_name(f"{self.folder.name}.previous")
+            shutil.rmtree(kept, ignore_errors=True)
+            self.folder.rename(kept)
+            self.say(f"the former {self.folder} is now {kept}")
+        return False
+
+    def say(self, text: str) -> None:
+        if self.runtime.is_main:
+            print(text, flush=True)
+
+    def open_corpus(self) -> CorpusLoader:
+        corpus = self.recipe.open_corpus(self.name, self.arguments.corpora_dir, self.arguments.corpus)
+        self.say(f"corpus:    {corpus.summary()}")
+        return corpus
+
+    def tokenizer(self, corpus: CorpusLoader) -> Tokenizer:
+        """The recipe's tokenizer: trained now, or on resuming the one that the run began with."""
+        path = self.folder / "tokenizer.model"
+        if self.resuming and path.is_file():
+            return Tokenizer.load(path)
+        size = self.arguments.vocab_size or self.recipe.model.get("vocab_size", 4096)
+        self.say(f"tokenizer: learning {size:,} pieces from the recipe's text")
+        texts = self.recipe.tokenizer_texts(self.arguments.corpora_dir, first=corpus)
+        tokenizer = Tokenizer.train(texts, size, characters=self.recipe.model.get("characters", False))
+        if self.runtime.is_main:
+            write_atomically(path, tokenizer.model)
+        return tokenizer
+
+    def new_model(self, tokenizer: Tokenizer) -> GPT:
+        """A model of random weights in the recipe's shape, or the command line's."""
+        wanted = self.recipe.model | flags.given(self.arguments, ["depth", "context", "architecture", "dropout"])
+        shape = flags.given(
+            self.arguments, ["hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size"]
+        )
+        shape |= {name: wanted[name] for name in ("architecture", "dropout") if name in wanted}
+        config = ModelConfig.from_depth(
+            tokenizer.vocab_size, wanted.get("context", 256), wanted.get("depth", 4), **shape
+        )
+        return GPT(config, tokenizer)
+
+    def parent_model(self, folder: Path) -> GPT:
+        """The model that an earlier stage left in `folder`."""
+        if not folder.exists() and (MODELS / self.recipe.name / "pretrain") == folder:
+            raise UserError(
+                f"{folder} does not exist; run python run_pretrain.py --recipe {self.arguments.recipe} first."
+            )
+        return load_model(folder, self.runtime.device, dropout=self.arguments.dropout or 0.0)
+
+    def train(self, model: GPT, corpus: CorpusLoader, parent: Path | None = None) -> Trainer:
+        """Announce the run, train, save, draw the curve. Ctrl-C leaves a run that --resume goes on with."""
+        tokenizer = model.tokenizer
+        assert tokenizer is not None
+        card = {"stage": self.name, "recipe": self.recipe.name, "parent": parent and read_card(parent).get("sha256")}
+
+        def save(model: GPT, run: dict[str, Any]) -> None:
+            save_model(self.folder, model, tokenizer, {**card, "machine": self.runtime.describe(), **run})
+
+        trainer = Trainer(
+            model, corpus, self.training, runtime=self.runtime, folder=self.folder, save=save, sample=Sampler(corpus)
+        )
+        trainer.resume() if self.resuming else trainer.log.start()
+        self.announce(trainer)
+        try:
+            trainer.train()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{self.folder} keeps the run up to step {trainer.state.step:,}; add --resume to go on."
+            ) from None
+        if self.runtime.is_main:
+            plot_curves(self.folder, f"{self.recipe.title}: {self.name}")
+        self.say(f"\n{trainer.scores or 'no validation text, so no validation loss'}")
+        self.say(f"model:     {self.folder} (curve: {self.folder / 'curve.png'})")
+        return trainer
+
+    def announce(self, trainer: Trainer) -> None:
+        """What is about to happen, and how long it will take."""
+        model, config = trainer.model, trainer.model.config
+        tokens = min(trainer.config.batch_size, trainer.rows_per_epoch) * config.max_position_embeddings
+        seconds = trainer.seconds_per_step()
+        if self.training.minutes:
+            length = f"{self.training.minutes:g} minutes"
+        else:
+            length = f"{trainer.total_steps:,} steps, about {trainer.total_steps * seconds / 60:.1f} minutes"
+        dropped = "".join(f", dropped {n:,} {why}" for why, n in getattr(trainer.rows, "dropped", {}).items())
+        self.say(
+            f"stage:     {self.name} of {self.recipe.name} ({self.recipe.title})\n"
+            f"machine:   {self.runtime.describe()}\n"
+            f"model:     {config.architecture}, {config.num_hidden_layers} layers of {config.hidden_size},"
+            f" {model.parameter_count():,} parameters, context {config.max_position_embeddings}\n"
+            f"data:      {trainer.rows.token_count:,} tokens, {trainer.rows_per_epoch:,} rows an epoch{dropped}\n"
+            f"plan:      {length}; {tokens:,} tokens a step, about {tokens / seconds:,.0f} tokens/s"
+            + (f"; resuming at step {trainer.state.step:,}" if trainer.state.step else "")
+        )
+
+
+class Sampler:
+    """What the model makes of a few validation prompts, always the same ones."""
+
+    def __init__(self, corpus: CorpusLoader) -> None:
+        self.prompts = [prompt for example in corpus.valid[: 20 * SAMPLES : 20] if (prompt := opening(example))][
+            :SAMPLES
+        ]
+
+    def __call__(self, model: GPT) -> list[dict[str, str]]:
+        tokenizer = model.tokenizer
+        assert tokenizer is not None
+        room = model.config.max_position_embeddings // 2
+        ids = [
+            tokenizer.encode_prompt(prompt) if isinstance(prompt, tuple) else [tokenizer.bos, *tokenizer.encode(prompt)]
+            for prompt in self.prompts
+        ]
+        written = generate(
+            model, [i[-room:] for i in ids], min(50, room), Sampling(0.8, top_k=50), stop={tokenizer.eos, tokenizer.bos}
+        ) if ids else []  # fmt: skip
+        return [
+            {"prompt": prompt if isinstance(prompt, str) else prompt[-1].text, "text": tokenizer.decode(w.ids).strip()}
+            for prompt, w in zip(self.prompts, written, strict=True)
+        ]
+
+
+def opening(example: Document | Conversation) -> str | tuple[Turn, ...]:
+    """The first words of a document after its heading, or a conversation up to its last question."""
+    if isinstance(example, Conversation):
+        return example.turns[:-1]
+    lines = [line for line in example.text.split("\n") if line.strip() and not line.startswith("=")]
+    return " ".join(lines[0].split(" ")[:6]) if lines else ""

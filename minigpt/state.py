@@ -1,0 +1,147 @@
+"""What a run leaves behind while it goes on: the state that resuming needs, and the log that curves are drawn from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from .errors import UserError
+from .evaluation import Scores
+from .files import friendly_disk_errors, write_atomically
+from .optim import Optimizer
+
+STATE, METRICS, SAMPLES = "training_state.safetensors", "metrics.jsonl", "samples.jsonl"
+
+
+@dataclass
+class TrainingState:
+    """Where a run stands. One file holds it all, so that a save is whole or did not happen."""
+
+    step: int = 0
+    tokens: int = 0
+    elapsed: float = 0.0
+    evaluations: int = 0
+    valid_loss: float = float("inf")
+    best_loss: float = float("inf")
+    train_losses: list[float] = field(default_factory=list)
+    valid_losses: list[tuple[int, float]] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        return (folder / STATE).is_file()
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        (folder / STATE).unlink(missing_ok=True)
+
+    def save(self, folder: Path, model: nn.Module, optimizer: Optimizer, fingerprint: dict[str, Any]) -> None:
+        """Write weights, optimizer state and counters in full float32 precision."""
+        tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+        tensors |= {f"optimizer.{name}": value for name, value in optimizer.tensors().items()}
+        tensors |= {f"best.{name}": value for name, value in (self.best or {}).items()}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        counters = {name: value for name, value in vars(self).items() if name != "best"}
+        metadata = {"counters": json.dumps(counters), "fingerprint": json.dumps(fingerprint)}
+        write_atomically(folder / STATE, lambda path: save_file(tensors, path, metadata))
+
+    @classmethod
+    def load(cls, folder: Path, model: nn.Module, optimizer: Optimizer, fingerprint: dict[str, Any]) -> TrainingState:
+        """Put a saved run's weights and optimizer state back; raises UserError if the settings are not the same."""
+        path = folder / STATE
+        try:
+            with safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            saved, counters = json.loads(metadata["fingerprint"]), json.loads(metadata["counters"])
+        except (SafetensorError, KeyError, json.JSONDecodeError):
+            raise UserError(f"{path} is damaged; start the run over with --restart.") from None
+        if changed := _differences(saved, json.loads(json.dumps(fingerprint))):
+            raise UserError(
+                f"{folder} holds an unfinished run with other settings ({', '.join(changed)});"
+                " repeat them to resume, or start over with --restart."
+            )
+        model.load_state_dict(_below("model", tensors))
+        optimizer.load(_below("optimizer", tensors))
+        state = cls(**counters)
+        state.valid_losses = [(int(step), loss) for step, loss in state.valid_losses]
+        state.best = _below("best", tensors) or None
+        return state
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{prefix}."): t for name, t in tensors.items() if name.startswith(f"{prefix}.")}
+
+
+def _differences(saved: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    changed = []
+    for key in now:
+        a, b = saved.get(key), now[key]
+        if isinstance(a, dict) and isinstance(b, dict):
+            changed += [f"{name} was {a.get(name)}, is {b[name]}" for name in b if a.get(name) != b[name]]
+        elif a != b:
+            changed.append(f"{key} was {a}, is {b}")
+    return changed
+
+
+class RunLog:
+    """metrics.jsonl, one line per step or validation, and samples.jsonl, what the model wrote at each validation.
+
+    Without a folder nothing is written.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+
+    def train(self, state: TrainingState, loss: float, rate: float, speed: float) -> None:
+        self._append(METRICS, {"step": state.step, "tokens": state.tokens, "seconds": round(state.elapsed, 2),
+                               "train_loss": loss, "rate": rate, "tokens_per_second": round(speed)})  # fmt: skip
+
+    def valid(self, state: TrainingState, scores: Scores) -> None:
+        self._append(METRICS, {"step": state.step, "tokens": state.tokens, "seconds": round(state.elapsed, 2),
+                               "valid": scores.as_dict()})  # fmt: skip
+
+    def samples(self, state: TrainingState, samples: list[dict[str, str]]) -> None:
+        for sample in samples:
+            self._append(SAMPLES, {"step": state.step, **sample})
+
+    def start(self) -> None:
+        """Empty both files."""
+        self._keep(lambda row: False)
+
+    def rewind(self, step: int) -> None:
+        """Forget what was logged after `step`: the resumed run will log it again."""
+        self._keep(lambda row: row["step"] <= step)
+
+    def _append(self, name: str, row: dict[str, Any]) -> None:
+        if self.folder is None:
+            return
+        with friendly_disk_errors(self.folder / name):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / name).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _keep(self, wanted: Any) -> None:
+        if self.folder is None:
+            return
+        for path in (self.folder / METRICS, self.folder / SAMPLES):
+            if path.is_file():
+                kept = [line for row, line in read_log(path) if wanted(row)]
+                write_atomically(path, "".join(kept))
+
+
+def read_log(path: Path) -> list[tuple[dict[str, Any], str]]:
+    """(row, line) of a log file; a last line that a crash cut short is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        try:
+            rows.append((json.loads(line), line))
+        except json.JSONDecodeError:
+            continue
+    return rows

@@ -1,0 +1,274 @@
+"""Trainer: the one loop behind pre-training, fine-tuning and the reward model.
+
+A run is a function of its settings: which rows a step reads, and what dropout draws, follow from (seed, step).
+So a run that is stopped, even by kill -9, and resumed ends in the same weights as one that never was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from .config import TrainingConfig
+from .data import Batch, ConversationRows, make_rows
+from .errors import UserError
+from .evaluation import Scores, evaluate, summed_loss
+from .model import GPT
+from .optim import Optimizer, rate_at
+from .runtime import Runtime, detect, seed_everything
+from .state import RunLog, TrainingState
+
+CPU_TOKENS = 2048  # a forward pass of about this many tokens stays in a CPU's caches
+
+
+class TrainingResult(NamedTuple):
+    """What `Trainer.train` returns: the best model, the loss of every step, and (step, loss) of every validation."""
+
+    model: GPT
+    record_train_loss: list[float]
+    record_valid_loss: list[tuple[int, float]]
+
+
+class Trainer:
+    """Trains `model` on `corpus`: a CorpusLoader, or anything with `train`, `valid` and `tokenizer`.
+
+    Settings come as a TrainingConfig, or one by one as in the textbook chapter:
+    `Trainer(model, corpus, learning_rate=0.001, epochs=200).train()`. With a `folder`, the run writes there
+    `metrics.jsonl`, what resuming needs, and (through `save`) the best model so far.
+    """
+
+    def __init__(
+        self,
+        model: GPT,
+        corpus: Any,
+        config: TrainingConfig | None = None,
+        *,
+        runtime: Runtime | None = None,
+        folder: Path | None = None,
+        save: Callable[[GPT, dict[str, Any]], None] | None = None,
+        sample: Callable[[GPT], list[dict[str, str]]] | None = None,
+        device: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self.config = replace(config or TrainingConfig(), **settings)
+        self.runtime = runtime or detect(device or str(model.device))
+        self.model = model.to(self.runtime.device)
+        self.tokenizer = model.tokenizer or corpus.tokenizer
+        self.folder, self.save_model, self.sample = folder, save, sample
+        context = model.config.max_position_embeddings
+        self.rows = make_rows(corpus.train, self.tokenizer, context)
+        self.valid_rows = make_rows(corpus.valid, self.tokenizer, context)
+        self.optimizer = Optimizer(model, self.config)
+        self.rows_per_epoch = len(self.rows.epoch(0, self.config.seed))
+        if not self.rows_per_epoch:
+            raise UserError("the corpus is too small for a single row of training; give more text.")
+        per_step = min(self.config.batch_size, self.rows_per_epoch)
+        self.steps_per_epoch = self.rows_per_epoch // per_step
+        self.total_steps = self.config.steps or max(1, round(self.config.epochs * self.steps_per_epoch))
+        self.micro_batch = self.config.micro_batch or (
+            max(1, CPU_TOKENS // context) if self.runtime.device.type == "cpu" else self.config.batch_size
+        )
+        self.state = TrainingState()
+        self.log = RunLog(folder if self.runtime.is_main else None)
+        self.scores: Scores | None = None  # of the best model on all validation rows, once training is over
+        self._epoch_rows: tuple[int, Any] | None = None
+
+    # The chapter's names.
+
+    @property
+    def lr(self) -> float:
+        return self.config.learning_rate
+
+    @property
+    def epochs(self) -> float:
+        return self.config.epochs
+
+    def resume(self) -> bool:
+        """Take up an unfinished run in `folder`; False if there is none."""
+        if self.folder is None or not TrainingState.exists(self.folder):
+            return False
+        self.state = TrainingState.load(self.folder, self.model, self.optimizer, self.fingerprint())
+        self.log.rewind(self.state.step)
+        return True
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must not change between the parts of a resumed run."""
+        return {
+            "training": asdict(self.config),
+            "model": asdict(self.model.config),
+            "tokenizer": self.tokenizer.fingerprint(),
+            "tokens": self.rows.token_count,
+        }
+
+    def train(self) -> TrainingResult:
+        """Train to the end of the schedule. Ctrl-C finishes the step, saves, and raises KeyboardInterrupt."""
+        config, state = self.config, self.state
+        started = time.monotonic() - state.elapsed
+        self.model.train()
+        self.model.answers = isinstance(self.rows, ConversationRows)
+        bar = tqdm(
+            total=100 if config.minutes else self.total_steps,
+            initial=0 if config.minutes else state.step,
+            unit="%" if config.minutes else "step",
+            disable=not self.runtime.is_main,
+            dynamic_ncols=True,
+        )
+        with bar, stop_between_steps() as stop_asked:
+            while True:
+                state.elapsed = self.runtime.agree(time.monotonic() - started)
+                progress = self.progress()
+                if progress * config.evaluations >= state.evaluations:
+                    self.validate(bar)
+                if progress >= 1:
+                    break
+                tokens_before, clock = state.tokens, time.monotonic()
+                loss = self.step(progress)
+                speed = (state.tokens - tokens_before) / max(1e-9, time.monotonic() - clock)
+                self.log.train(state, loss, rate_at(state.step - 1, progress, config), speed)
+                bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s, valid {state.valid_loss:.3f}")
+                bar.update(round(100 * progress) - bar.n if config.minutes else 1)
+                if state.step % config.save_every == 0 or stop_asked():
+                    self.save_state()
+                if stop_asked():
+                    raise KeyboardInterrupt
+        if state.best is not None:
+            self.model.load_state_dict(state.best)
+        self.scores = self.evaluate(overlap=self.model.config.max_position_embeddings // 2)
+        self.save(self.scores)
+        if self.folder is not None and self.runtime.is_main:
+            TrainingState.remove(self.folder)
+        return TrainingResult(self.model, state.train_losses, state.valid_losses)
+
+    def progress(self) -> float:
+        """The part of the run that is over, by the clock or by steps."""
+        if self.config.minutes:
+            return min(1.0, self.state.elapsed / (60 * self.config.minutes))
+        return self.state.step / self.total_steps
+
+    def step(self, progress: float) -> float:
+        """One optimizer step over a global batch; returns its loss per counted token.
+
+        Every process sees the whole batch's size and computes its share. Losses are summed and divided once, by
+        the batch's count of targets: a mean of means would weigh short rows more than long ones.
+        """
+        config, state, runtime = self.config, self.state, self.runtime
+        seed_everything(config.seed, state.step, runtime.rank)
+        batch = self.global_batch(state.step)
+        count = batch.learned()
+        share = len(batch.inputs[runtime.rank :: runtime.world])
+        mine = Batch(*(None if t is None else t[runtime.rank :: runtime.world] for t in vars(batch).values()))  # type: ignore[arg-type]
+        mine = mine.to(runtime.device)
+        total = 0.0
+        for start in range(0, share, self.micro_batch):
+            with runtime.autocast():
+                loss = summed_loss(self.model, mine.rows(start, start + self.micro_batch)) / count
+            loss.backward()
+            total += loss.item()
+        if not share:  # a process without rows still takes part in the sum
+            for parameter in self.model.parameters():
+                parameter.grad = torch.zeros_like(parameter)
+        runtime.sum_gradients(list(self.model.parameters()))
+        (total,) = runtime.sum([total])
+        if total != total:
+            raise UserError(f"the loss is NaN at step {state.step}; lower --learning-rate and --matrix-rate.")
+        self.optimizer.step(rate_at(state.step, progress, config))
+        state.step += 1
+        state.tokens += batch.inputs.numel()
+        state.train_losses.append(total)
+        return total
+
+    def seconds_per_step(self) -> float:
+        """About how long a step will take on this machine, from one forward and backward pass."""
+        batch = self.global_batch(self.state.step)
+        rows = min(self.micro_batch, len(batch.inputs))
+        for _ in range(2):  # the first pass is slow: memory is taken, kernels are chosen
+            clock = time.monotonic()
+            with self.runtime.autocast():
+                loss = summed_loss(self.model, batch.rows(0, rows).to(self.runtime.device))
+            loss.backward()
+            seconds = time.monotonic() - clock
+        self.model.zero_grad(set_to_none=True)
+        return 1.2 * seconds * len(batch.inputs) / rows / self.runtime.world
+
+    def global_batch(self, step: int) -> Batch:
+        """The rows of one step. The rows that do not fill a last batch of an epoch are left for the next shuffle."""
+        epoch, index = divmod(step, self.steps_per_epoch)
+        if self._epoch_rows is None or self._epoch_rows[0] != epoch:
+            self._epoch_rows = (epoch, self.rows.epoch(epoch, self.config.seed))
+        rows = self._epoch_rows[1]
+        size = min(self.config.batch_size, len(rows))
+        start = min(index * size, len(rows) - size)
+        return rows.batch(start, start + size)
+
+    def validate(self, bar: tqdm[Any]) -> None:
+        """Measure on some of the validation rows, keep the best weights so far, write a sample."""
+        state, config = self.state, self.config
+        state.evaluations = int(self.progress() * config.evaluations) + 1
+        scores = self.evaluate(config.evaluation_rows)
+        if scores is None:
+            return
+        state.valid_loss = scores.loss
+        state.valid_losses.append((state.step, scores.loss))
+        self.log.valid(state, scores)
+        if self.runtime.is_main and self.sample:
+            samples = self.sample(self.model)
+            self.log.samples(state, samples)
+            bar.write(f"step {state.step:,}: {scores}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
+        if scores.loss < state.best_loss:
+            state.best_loss = scores.loss
+            state.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            self.save(scores)
+
+    def evaluate(self, limit: int | None = None, overlap: int = 0) -> Scores | None:
+        """Scores of the validation rows, or of the first `limit` of them; None if the corpus holds out nothing."""
+        rows = 2 * self.micro_batch
+        return evaluate(self.model, self.valid_rows, self.tokenizer, self.runtime, limit, rows, overlap)
+
+    def save(self, scores: Scores | None) -> None:
+        if self.save_model and self.runtime.is_main:
+            self.save_model(self.model, self.card(scores))
+
+    def card(self, scores: Scores | None) -> dict[str, Any]:
+        """What the model's card says about this run."""
+        state = self.state
+        return {
+            "steps": state.step,
+            "tokens": state.tokens,
+            "minutes": round(state.elapsed / 60, 2),
+            "training": asdict(self.config),
+            "metrics": scores.as_dict() if scores else {},
+        }
+
+    def save_state(self) -> None:
+        if self.folder is not None and self.runtime.is_main:
+            self.state.save(self.folder, self.model, self.optimizer, self.fingerprint())
+
+
+@contextlib.contextmanager
+def stop_between_steps() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a wish that the loop grants between two steps; a second one stops at once."""
+    asked = False
+
+    def ask(number: int, frame: Any) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    try:
+        before = signal.signal(signal.SIGINT, ask)
+    except ValueError:  # not the main thread: whoever runs us there decides about signals
+        yield lambda: False
+        return
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

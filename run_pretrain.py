@@ -1,0 +1,28 @@
+#!/usr/bin/env python
+"""Step 1: learn the language. A model of random weights reads articles and learns what comes next.
+
+python run_pretrain.py                    Tinytown, minutes on a laptop
+python run_pretrain.py --recipe movie     WikiText-2
+python run_pretrain.py --corpus my.txt --recipe my_recipe.toml
+"""
+
+from minigpt import flags
+from minigpt.runtime import leave_processes
+from minigpt.stage import Stage
+
+
+def main() -> None:
+    parser = flags.Parser(description=__doc__)
+    flags.add_data_flags(parser, "pretrain")
+    flags.add_model_flags(parser)
+    flags.add_training_flags(parser)
+    flags.add_machine_flags(parser)
+    stage = Stage("pretrain", parser.parse_args())
+    corpus = stage.open_corpus()
+    stage.train(stage.new_model(stage.tokenizer(corpus)), corpus)
+    stage.say(f"next:      python run_sft.py --recipe {stage.arguments.recipe}")
+
+
+if __name__ == "__main__":
+    with leave_processes():
+        flags.run(main)

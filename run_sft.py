@@ -1,0 +1,36 @@
+#!/usr/bin/env python
+"""Step 2: learn to answer. The pre-trained model reads conversations and learns the assistant's turns.
+
+python run_sft.py                         Tinytown's guide
+python run_sft.py --recipe movie          the Cornell movie dialogs
+python run_sft.py --from-scratch          without step 1, to see what it was good for
+"""
+
+from pathlib import Path
+
+from minigpt import flags
+from minigpt.runtime import leave_processes
+from minigpt.stage import MODELS, Stage
+
+
+def main() -> None:
+    parser = flags.Parser(description=__doc__)
+    flags.add_data_flags(parser, "sft")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/pretrain)")
+    start.add_argument("--from-scratch", action="store_true", help="start from random weights in that model's shape")
+    flags.add_training_flags(parser)
+    flags.add_machine_flags(parser)
+    arguments = parser.parse_args()
+    stage = Stage("sft", arguments)
+    parent = Path(arguments.init_from) if arguments.init_from else MODELS / stage.recipe.name / "pretrain"
+    model = stage.parent_model(parent)
+    if arguments.from_scratch:
+        model = type(model)(model.config, model.tokenizer)
+    stage.train(model, stage.open_corpus(), parent)
+    stage.say(f"next:      python run_chat.py --model {stage.folder}")
+
+
+if __name__ == "__main__":
+    with leave_processes():
+        flags.run(main)
