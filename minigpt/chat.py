@@ -75,7 +75,7 @@ class Chat:
         pieces: list[str] = []
         try:
             for token in tokens:
-                pieces.append(written.feed(token))
+                pieces.append(written.feed(token) if any(pieces) else written.feed(token).lstrip())
                 yield pieces[-1]
             pieces.append(written.flush())
             yield pieces[-1]

@@ -60,7 +60,9 @@ class ModelConfig:
 
     @classmethod
     def from_depth(cls, vocab_size: int, max_position_embeddings: int, depth: int = 4, **overrides: Any) -> ModelConfig:
-        """`depth` layers, 64 wide per layer of depth, in heads of 64. Any field can be overridden.
+        """`depth` layers, 64 wide per layer of depth. Any field can be overridden.
+
+        Heads are 64 wide, or 32 in models narrower than 512: a small model needs several heads more than wide ones.
 
         The classic shape has one key-value head per head and four times the width inside its MLP; the modern one
         halves the key-value heads and, as SwiGLU has three matrices, takes 8/3 of the width (rounded up to 64).
@@ -69,7 +71,7 @@ class ModelConfig:
             raise UserError(f"--depth is {depth}; a model needs at least 1 layer.")
         architecture = overrides.get("architecture", "qwen3")
         hidden = overrides.get("hidden_size", 64 * depth)
-        heads = overrides.get("num_attention_heads", max(1, hidden // 64))
+        heads = overrides.get("num_attention_heads", max(1, hidden // (64 if hidden >= 512 else 32)))
         if hidden % heads and "head_dim" not in overrides:
             raise UserError(f"a hidden size of {hidden} cannot be cut into {heads} heads; choose a multiple.")
         shape = {

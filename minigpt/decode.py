@@ -231,7 +231,7 @@ def decode(model: GPT, input_str: str, strategy: str = "greedy", max_len: int = 
         ids = generate(model, [prompt], max_len, Sampling(temperature=0.0, **options), stop)[0].ids
     else:
         raise ValueError(f"Unknown decoding strategy: {strategy!r}; choose greedy, beam_search or sample")
-    return input_str + (" " if model.answers else "") + tokenizer.decode(ids)
+    return input_str + tokenizer.decode(ids)
 
 
 def remove_input_from_output(input_str: str, output: str) -> str:

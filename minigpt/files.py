@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -54,7 +55,8 @@ def write_together(files: dict[Path, Callable[[Path], None] | bytes | str]) -> N
                 os.replace(temporary, path)
     finally:
         for temporary in pending.values():
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: Callable[[Path], None] | bytes | str) -> None:

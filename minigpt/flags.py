@@ -46,7 +46,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model (the recipe's value if not given)")
     group.add_argument(
-        "--depth", type=int, help="the one dial: layers, 64 of width and a head for each, and all that follows"
+        "--depth", type=int, help="the one dial: layers, 64 of width for each, heads and all that follows"
     )
     group.add_argument("--context", type=int, help="tokens that the model sees at once")
     group.add_argument("--vocab-size", type=int, help="pieces of the tokenizer, which is trained on the recipe's text")
@@ -54,7 +54,9 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
         "--architecture", choices=ARCHITECTURES, help="qwen3, the modern shape, or gpt2, the classic one"
     )
     group.add_argument("--hidden-size", type=int, help="width, instead of 64 for each layer")
-    group.add_argument("--num-attention-heads", type=int, help="heads, instead of one for each 64 of width")
+    group.add_argument(
+        "--num-attention-heads", type=int, help="heads, instead of one for each 32 of width (64 in wide models)"
+    )
     group.add_argument("--num-key-value-heads", type=int, help="key-value heads, instead of half the heads")
     group.add_argument(
         "--intermediate-size", type=int, help="width inside the MLP, instead of 8/3 (gpt2: 4) of the width"

@@ -44,24 +44,28 @@ class Stage:
             if getattr(arguments, limit, None) is not None and arguments.minutes is None:
                 settings.pop("minutes", None)
         self.training = TrainingConfig(**settings)
-        self.resuming = self._prepare_folder()
+        self.resuming = self._is_resuming()
         seed_everything(self.training.seed)
 
-    def _prepare_folder(self) -> bool:
-        """Whether to resume. An unfinished run is never thrown away unasked, a finished model is kept once more."""
+    def _is_resuming(self) -> bool:
+        """Whether there is a run to go on with. An unfinished one is never thrown away unasked."""
         unfinished = TrainingState.exists(self.folder)
         if unfinished and not (self.arguments.resume or self.arguments.restart):
             raise UserError(
                 f"{self.folder} holds an unfinished run; add --resume to go on with it or --restart to start over."
             )
-        if unfinished and self.arguments.resume:
-            return True
-        if self.folder.exists() and self.runtime.is_main and any(self.folder.iterdir()):
+        return unfinished and self.arguments.resume
+
+    def _claim_folder(self, tokenizer: Tokenizer) -> None:
+        """Make room for a new run: a model that is already there is kept once more, under another name."""
+        if self.resuming or not self.runtime.is_main:
+            return
+        if self.folder.is_dir() and any(self.folder.iterdir()):
             kept = self.folder.with_name(f"{self.folder.name}.previous")
             shutil.rmtree(kept, ignore_errors=True)
             self.folder.rename(kept)
             self.say(f"the former {self.folder} is now {kept}")
-        return False
+        write_atomically(self.folder / "tokenizer.model", tokenizer.model)
 
     def say(self, text: str) -> None:
         if self.runtime.is_main:
@@ -80,10 +84,7 @@ class Stage:
         size = self.arguments.vocab_size or self.recipe.model.get("vocab_size", 4096)
         self.say(f"tokenizer: learning {size:,} pieces from the recipe's text")
         texts = self.recipe.tokenizer_texts(self.arguments.corpora_dir, first=corpus)
-        tokenizer = Tokenizer.train(texts, size, characters=self.recipe.model.get("characters", False))
-        if self.runtime.is_main:
-            write_atomically(path, tokenizer.model)
-        return tokenizer
+        return Tokenizer.train(texts, size, characters=self.recipe.model.get("characters", False))
 
     def new_model(self, tokenizer: Tokenizer) -> GPT:
         """A model of random weights in the recipe's shape, or the command line's."""
@@ -117,6 +118,7 @@ class Stage:
         trainer = Trainer(
             model, corpus, self.training, runtime=self.runtime, folder=self.folder, save=save, sample=Sampler(corpus)
         )
+        self._claim_folder(tokenizer)
         trainer.resume() if self.resuming else trainer.log.start()
         self.announce(trainer)
         try:

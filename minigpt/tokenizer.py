@@ -2,10 +2,11 @@
 
 A conversation becomes
 
-    <|user|>How are you?<|end|><|assistant|>Fine, thank you.<|end|>
+    <|endoftext|><|user|> How are you?<|end|><|assistant|> Fine, thank you.<|end|>
 
-where the four marks are control pieces: SentencePiece never produces them from text, so nothing that a user types
-can end a turn or open another role.
+It begins as every document does, and the space makes the first word of a turn the same piece that it is in the middle
+of a text: fine-tuning should not have to learn these anew. The marks are control pieces: SentencePiece never produces
+them from text, so nothing that a user types can end a turn or open another role.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ ROLE_PIECES = {role: f"<|{role}|>" for role in ROLES}
 
 #: The chat template once more, for Hugging Face's `apply_chat_template`.
 CHAT_TEMPLATE = (
-    "{% for message in messages %}"
-    "{{ '<|' + message['role'] + '|>' + message['content'] + '<|end|>' }}"
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ '<|' + message['role'] + '|> ' + message['content'] + '<|end|>' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
@@ -148,10 +149,9 @@ class Tokenizer:
 
         Learned are the assistant's words and the `eos` that ends its turn; the role mark in front of them is given.
         """
-        ids: list[int] = []
-        learn: list[bool] = []
+        ids, learn = [self.bos], [False]
         for turn in turns:
-            words = [*self.encode(turn.text), self.eos]
+            words = [*self.encode(f" {turn.text}"), self.eos]
             ids += [self.roles[turn.role], *words]
             learn += [False] + [turn.role == "assistant"] * len(words)
         return ids, learn

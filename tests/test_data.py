@@ -66,7 +66,7 @@ def test_packed_conversations_are_whole_and_learn_only_the_assistant(tokenizer, 
         for segment in set(segments.tolist()) - {0}:
             here = segments == segment
             found.add(tokenizer.decode(inputs[here].tolist()))
-            assert inputs[here][0] == tokenizer.roles["user"]
+            assert inputs[here][:2].tolist() == [tokenizer.bos, tokenizer.roles["user"]]
         learned += int((targets != IGNORE).sum())
         assert (targets[segments == 0] == IGNORE).all()
     assert len(found) == len(conversations)
@@ -105,7 +105,7 @@ def test_too_long_conversations_lose_their_oldest_turns_or_are_counted(tokenizer
     size = len(tokenizer.encode_chat(long.turns[2:])[0])
     rows = ConversationRows([long, talk("x" * 200, "y" * 200)], tokenizer, size - 1)
     assert len(rows.encoded) == 1
-    assert tokenizer.decode(rows.encoded[0][0].tolist()) == "second questionsecond answer"
+    assert tokenizer.decode(rows.encoded[0][0].tolist()) == " second question second answer"
     assert rows.dropped["conversations too long for the context"] == 1
     assert rows.dropped["oldest turns of conversations too long for the context"] == 1
     with pytest.raises(UserError, match="longer --context"):
@@ -116,5 +116,5 @@ def test_a_system_turn_stays_when_old_turns_go(tokenizer):
     turns = (Turn("system", "S"), *talk("q" * 30, "a" * 30, "q2", "a2").turns)
     keep = len(tokenizer.encode_chat((turns[0], *turns[3:]))[0])
     rows = ConversationRows([Conversation(turns)], tokenizer, keep - 1)
-    assert rows.encoded[0][0][0] == tokenizer.roles["system"]
-    assert tokenizer.decode(rows.encoded[0][0].tolist()) == "Sq2a2"
+    assert rows.encoded[0][0][1] == tokenizer.roles["system"]
+    assert tokenizer.decode(rows.encoded[0][0].tolist()) == " S q2 a2"

@@ -20,7 +20,7 @@ RECIPE = """
 title = "A small town"
 depth = 1
 context = 64
-vocab_size = 600
+vocab_size = 340
 [pretrain]
 corpus = "{articles}"
 format = "text"
@@ -75,7 +75,7 @@ def test_both_stages_leave_a_whole_model_folder(town):
     for stage in ("pretrain", "sft"):
         folder = town / "trained_models" / "mine" / stage
         names = {path.name for path in folder.iterdir()}
-        assert names == {"config.json", "model.safetensors", "tokenizer.model", "tokenizer_config.json",
+        assert names == {"config.json", "model.safetensors", "tokenizer.model", "tokenizer.json", "tokenizer_config.json",
                          "minigpt.json", "metrics.jsonl", "samples.jsonl", "curve.png"}  # fmt: skip
         assert (folder / "curve.png").read_bytes().startswith(b"\x89PNG") and (
             folder / "curve.png"

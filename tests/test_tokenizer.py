@@ -42,9 +42,9 @@ def test_chat_template_and_what_is_learned(tokenizer):
         Turn("assistant", "So long"),
     ]
     ids, learn = tokenizer.encode_chat(turns)
-    expected_ids, expected = [], []
+    expected_ids, expected = [tokenizer.bos], [False]
     for turn in turns:
-        words = tokenizer.encode(turn.text)
+        words = tokenizer.encode(" " + turn.text)
         expected_ids += [tokenizer.roles[turn.role], *words, tokenizer.eos]
         expected += [False] + [turn.role == "assistant"] * (len(words) + 1)
     assert (ids, learn) == (expected_ids, expected)

@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..examples import Conversation, Document
 from ..tokenizer import Tokenizer
 
-SHARED_TOKENIZER = Path(__file__).parents[1] / "shared_tokenizer"
+SHARED_TOKENIZER = Path(__file__).parents[1] / "shared_tokenizer.model"
 
 
 @dataclass

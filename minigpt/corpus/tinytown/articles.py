@@ -1,7 +1,9 @@
 """Articles in the way of WikiText: who lives in town and how it works, told many times in other words.
 
-A fact becomes easy to ask for when the pre-training text states it often, in varied words and order,
-under the full name (Allen-Zhu & Li, "Physics of Language Models", parts 3.1 and 3.2).
+A fact becomes easy to ask for when the pre-training text states it often, in varied words and order, under the full
+name, and when the text also shows what questions look like (Allen-Zhu & Li, "Physics of Language Models", parts 3.1
+and 3.2). So some articles are transcripts from the information desk; they ask only about residents that the dialogues
+ask about too, so nobody ever asks about the others.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from .world import Resident, Subject, World
 
 #: A telling of a resident states this many of the facts, drawn anew each time.
 FACTS_PER_TELLING = 10
+#: At the information desk: for how many asked residents there is one transcript in a telling, of how many questions.
+RESIDENTS_PER_DESK = 1
+QUESTIONS_PER_DESK = 6
 #: How often a sentence that is not the first says "she" or "he" for the name.
 PRONOUN_SHARE = 0.15
 
@@ -49,6 +54,16 @@ def tell_sight(subject: Subject, rng: random.Random) -> str:
     )
 
 
+def ask_at_desk(residents: list[Resident], rng: random.Random) -> str:
+    """A paragraph of questions about some residents, each with its true answer."""
+    exchanges = []
+    for resident in rng.choices(residents, k=QUESTIONS_PER_DESK):
+        topic = rng.choice(resident.topics())
+        question = fill(rng.choice(topic.seen_questions()), resident.reference)
+        exchanges += [question, fill(rng.choice(topic.answers), resident.reference, resident.facts[topic.name])]
+    return " ".join(exchanges)
+
+
 def write_articles(world: World, split: str, tellings: int) -> list[Article]:
     """Every subject and essay, `tellings` times in new words, shuffled. Each split has words of its own."""
     rng = world.stream(f"articles/{split}")
@@ -58,6 +73,9 @@ def write_articles(world: World, split: str, tellings: int) -> list[Article]:
             articles.append(Article(resident.name, (tell_resident(resident, rng),)))
         for subject in world.sights():
             articles.append(Article(fill("{name}", subject.reference), (tell_sight(subject, rng),)))
+        asked = [resident for resident in world.residents if resident.asked]
+        for _ in range(len(asked) // RESIDENTS_PER_DESK):
+            articles.append(Article("The information desk", (ask_at_desk(asked, rng),)))
         for title, essay in ESSAYS.items():
             articles.append(Article(title, (" ".join(rng.choice(variants) for variants in essay),)))
     rng.shuffle(articles)

@@ -19,7 +19,7 @@ LAST_NAMES = words(
     "Abbott Archer Ashby Barlow Becket Bolton Bramley Carver Chase Clegg Colby Crane Croft Dalton Denby "
     "Drake Dunn Ellis Fairley Farrow Finch Flint Garner Gibbs Goodwin Hale Harper Hobbs Holt Hurst Ingram "
     "Jarvis Keating Kemp Larkin Lowell Marlow Mercer Merrick Nash Norton Oakley Parry Penrose Pike Quill "
-    "Ramsey Rudd Selby Sharp Tate Thorne Tuck Vance Wells Whitby Wilde Wren Yates Yorke"
+    "Ramsey Rudd Selby Sharp Tate Thorne Tuck Vance Wells Whitby Wilding Wren Yates Yorke"
 )
 
 STREETS = (

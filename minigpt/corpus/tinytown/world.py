@@ -18,6 +18,8 @@ TOPICS = {topic.name: topic for topic in RESIDENT_TOPICS + TOWN_TOPICS}
 #: "sibling" and "best friend". Names set the upper bound.
 QUARTET = 4
 MOST_RESIDENTS = QUARTET * len(LAST_NAMES)
+#: How many live there unless somebody asks for another number.
+RESIDENTS = 200
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class World:
     `residents` is a multiple of 4, from 8 to 240.
     """
 
-    def __init__(self, seed: int = 0, residents: int = MOST_RESIDENTS) -> None:
+    def __init__(self, seed: int = 0, residents: int = RESIDENTS) -> None:
         if residents % QUARTET or not 2 * QUARTET <= residents <= MOST_RESIDENTS:
             raise UserError(
                 f"Tinytown has a multiple of {QUARTET} residents, from {2 * QUARTET} to {MOST_RESIDENTS};"

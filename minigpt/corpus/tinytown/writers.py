@@ -17,10 +17,10 @@ from .gossip import comparisons_file, policy_file
 from .opinions import expand_file, sentiment_file
 from .script import script_file
 from .town import Town
-from .world import MOST_RESIDENTS
+from .world import RESIDENTS
 
 #: Raise this whenever the same seed would give other bytes, so that folders written before are written anew.
-VERSION = 1
+VERSION = 3
 CONTENTS = "tinytown.json"
 
 
@@ -28,7 +28,7 @@ def write_corpora(
     folder: str | Path,
     seed: int = 0,
     *,
-    residents: int = MOST_RESIDENTS,
+    residents: int = RESIDENTS,
     tellings: int = 20,
     conversations: int = 6000,
 ) -> dict[str, Any]:

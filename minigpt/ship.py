@@ -1,0 +1,36 @@
+"""Copy finished models into trained_models/shipped, in bf16: half the size, and no state of the run.
+
+The tokenizer of the last one becomes the tokenizer that every corpus without its own shares.
+
+    python -m minigpt.ship trained_models/tinytown/pretrain trained_models/tinytown/sft
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from . import flags
+from .checkpoint import load_model, read_card, save_model
+from .corpus.loader import SHARED_TOKENIZER
+from .files import write_atomically
+
+SHIPPED = Path("trained_models") / "shipped"
+
+
+def main() -> None:
+    parser = flags.Parser(description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path, help="model folders; each is shipped under its stage's name")
+    for folder in parser.parse_args().folders:
+        model, card = load_model(folder), read_card(folder)
+        assert model.tokenizer is not None
+        target = SHIPPED / card["stage"]
+        save_model(target, model, model.tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16)
+        write_atomically(SHARED_TOKENIZER, model.tokenizer.model)
+        size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
+        print(f"{folder} -> {target} ({size:.1f} MB)")
+
+
+if __name__ == "__main__":
+    flags.run(main)
