@@ -38,7 +38,10 @@ def fit_turns(model: GPT, turns: Sequence[Turn], reserve: int) -> Window:
     for start in range(len(turns)):
         if turns[start].role == "assistant":
             continue
-        ids = tokenizer.encode_prompt(turns[start:])
+        if model.answers:
+            ids = tokenizer.encode_prompt(turns[start:])
+        else:
+            ids = [tokenizer.bos, *tokenizer.encode(" ".join(turn.text for turn in turns[start:]))]
         if len(ids) <= room:
             return Window(ids, dropped=start)
     raise ValueError(f"this text is longer than the {room} tokens that the model can read; make it shorter")
@@ -60,7 +63,8 @@ class Chat:
         """Say `text`; yields the reply piece by piece and remembers both when it is complete (or cut off)."""
         tokenizer = self.model.tokenizer
         assert tokenizer is not None
-        history = self.turns if self.mode == "dialogue" else []
+        # A model that has not learned to answer gets the bare text, and goes on with it.
+        history = self.turns if self.mode == "dialogue" and self.model.answers else []
         turns = [*history, Turn("user", text)]
         reserve = min(self.max_new_tokens, self.model.config.max_position_embeddings // 2)
         window = fit_turns(self.model, turns, reserve)

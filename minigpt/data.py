@@ -7,7 +7,7 @@ was stopped and resumed, or on how many processes share it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +40,16 @@ class Batch:
         positions = index - torch.where(first, index, 0).cummax(dim=1).values
         return {"ids": self.inputs, "positions": positions, "mask": packed_mask(self.segments)}
 
-    def rows(self, start: int, stop: int) -> Batch:
-        segments = None if self.segments is None else self.segments[start:stop]
-        return Batch(self.inputs[start:stop], self.targets[start:stop], segments)
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """The same change made to every tensor."""
+        segments = None if self.segments is None else change(self.segments)
+        return Batch(change(self.inputs), change(self.targets), segments)
+
+    def rows(self, part: slice) -> Batch:
+        return self.map(lambda t: t[part])
 
     def to(self, device: torch.device) -> Batch:
-        segments = None if self.segments is None else self.segments.to(device)
-        return Batch(self.inputs.to(device), self.targets.to(device), segments)
+        return self.map(lambda t: t.to(device))
 
     def learned(self) -> int:
         """How many targets count."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from . import flags
 from .checkpoint import load_model
 from .corpus.tinytown import Question, Town
+from .corpus.tinytown.topics import capitalise
 from .decode import generate
 from .errors import UserError
 from .model import GPT
@@ -25,6 +26,7 @@ from .runtime import detect
 from .sampling import GREEDY, Sampling
 
 BATCH = 100
+REPLY_TOKENS = 48
 COLUMNS = (("asked", False), ("held_out", False), ("held_out", True))
 
 
@@ -47,23 +49,23 @@ def ask(model: GPT, questions: Sequence[Question], sampling: Sampling = GREEDY) 
 def ask_with_examples(model: GPT, questions: Sequence[Question], shots: int, town: Town, seed: int = 0) -> list[str]:
     """Replies of a model that has only read, asked in plain text after `shots` worked examples (Brown et al. 2020).
 
-    The examples are about asked residents and the same kind of fact. As many are used as fit the context.
+    The examples are short answers about asked residents and the same kind of fact; as many are used as fit the context.
+    The reply is the first sentence that the model goes on with.
     """
     tokenizer = model.tokenizer
     assert tokenizer is not None
     rng = random.Random(seed)
-    examples = town.questions("asked", 600, seed=seed + 1)
-    room = model.config.max_position_embeddings - 24
+    examples = town.questions("asked", min(600, 10 * len(town.residents)), seed=seed + 1)
+    room = model.config.max_position_embeddings - REPLY_TOKENS
     prompts = []
     for question in questions:
         same = [e for e in examples if e.fact == question.fact and e.resident != question.resident]
-        chosen = rng.sample(same, min(shots, len(same)))
-        lines = [f"Question: {e.text}\nAnswer: {e.answer}." for e in chosen] + [f"Question: {question.text}\nAnswer:"]
-        while len(tokenizer.encode("\n".join(lines))) > room and len(lines) > 1:
+        lines = [f"{e.text} {capitalise(e.answer)}." for e in rng.sample(same, min(shots, len(same)))]
+        while len(tokenizer.encode(" ".join([*lines, question.text]))) >= room:
             lines.pop(0)
-        prompts.append([tokenizer.bos, *tokenizer.encode("\n".join(lines))])
-    stop = {tokenizer.bos, tokenizer.eos, tokenizer.encode("\n")[0]}
-    return _answers(model, prompts, GREEDY, stop)
+        prompts.append([tokenizer.bos, *tokenizer.encode(" ".join([*lines, question.text]))])
+    replies = _answers(model, prompts, GREEDY, {tokenizer.bos, tokenizer.eos, *tokenizer.encode("\n")})
+    return [f"{reply.split('.')[0]}." for reply in replies]
 
 
 def _answers(model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling, stop: set[int]) -> list[str]:
@@ -72,7 +74,7 @@ def _answers(model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling, s
     written = [
         reply
         for start in range(0, len(prompts), BATCH)
-        for reply in generate(model, prompts[start : start + BATCH], 60, sampling, stop)
+        for reply in generate(model, prompts[start : start + BATCH], REPLY_TOKENS, sampling, stop)
     ]
     return [tokenizer.decode(reply.ids).strip() for reply in written]
 

@@ -66,7 +66,7 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
 def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("machine")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    group.add_argument("--dtype", default="auto", help="auto, fp32, bf16 or fp16 (CUDA only)")
+    group.add_argument("--dtype", default="auto", help="auto, fp32 or bf16")
 
 
 def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:

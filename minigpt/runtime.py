@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 from .errors import UserError
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,6 @@ def detect(device: str = "auto", dtype: str = "auto") -> Runtime:
         dtype = "bf16" if _fast_bf16(chosen) else "fp32"
     if dtype not in DTYPES:
         raise UserError(f"--dtype {dtype} is unknown; use auto, {', '.join(DTYPES)}.")
-    if dtype == "fp16" and chosen.type != "cuda":
-        raise UserError(f"--dtype fp16 needs a CUDA device; on {chosen.type} use fp32 or bf16.")
     return Runtime(chosen, DTYPES[dtype], rank, world)
 
 

@@ -135,9 +135,10 @@ class Trainer:
                 self.log.train(state, loss, rate_at(state.step - 1, progress, config), speed)
                 bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s, valid {state.valid_loss:.3f}")
                 bar.update(round(100 * progress) - bar.n if config.minutes else 1)
-                if state.step % config.save_every == 0 or stop_asked():
+                stop = self.runtime.agree(stop_asked())
+                if stop or state.step % config.save_every == 0:
                     self.save_state()
-                if stop_asked():
+                if stop:
                     raise KeyboardInterrupt
         if state.best is not None:
             self.model.load_state_dict(state.best)
@@ -163,13 +164,13 @@ class Trainer:
         seed_everything(config.seed, state.step, runtime.rank)
         batch = self.global_batch(state.step)
         count = batch.learned()
-        share = len(batch.inputs[runtime.rank :: runtime.world])
-        mine = Batch(*(None if t is None else t[runtime.rank :: runtime.world] for t in vars(batch).values()))  # type: ignore[arg-type]
-        mine = mine.to(runtime.device)
+        mine = batch.rows(slice(runtime.rank, None, runtime.world)).to(runtime.device)
+        share = len(mine.inputs)
         total = 0.0
         for start in range(0, share, self.micro_batch):
+            micro = mine.rows(slice(start, start + self.micro_batch))
             with runtime.autocast():
-                loss = summed_loss(self.model, mine.rows(start, start + self.micro_batch)) / count
+                loss = summed_loss(self.model, micro) / count
             loss.backward()
             total += loss.item()
         if not share:  # a process without rows still takes part in the sum
@@ -189,10 +190,11 @@ class Trainer:
         """About how long a step will take on this machine, from one forward and backward pass."""
         batch = self.global_batch(self.state.step)
         rows = min(self.micro_batch, len(batch.inputs))
+        micro = batch.rows(slice(rows)).to(self.runtime.device)
         for _ in range(2):  # the first pass is slow: memory is taken, kernels are chosen
             clock = time.monotonic()
             with self.runtime.autocast():
-                loss = summed_loss(self.model, batch.rows(0, rows).to(self.runtime.device))
+                loss = summed_loss(self.model, micro)
             loss.backward()
             seconds = time.monotonic() - clock
         self.model.zero_grad(set_to_none=True)
