@@ -14,15 +14,18 @@ from pathlib import Path
 
 from minigpt import Sampling, UserError, flags
 from minigpt.chat import MODES, Chat
-from minigpt.checkpoint import CARD, load_model, read_card
+from minigpt.checkpoint import CARD, load_model, need_tokenizer, read_card
 from minigpt.runtime import detect
 from minigpt.stage import MODELS
 
 
 def latest_model() -> Path:
-    """The model that was saved last among those that answer; the shipped one if none was trained here."""
-    cards = [path for path in MODELS.glob("*/*/" + CARD) if not path.parent.name.endswith(".previous")]
-    own = [path for path in cards if path.parent.name != "pretrain" and path.parent.parent.name != "shipped"]
+    """The finished model of stage SFT that was saved last; the shipped one if none was trained here."""
+    own = [
+        p
+        for p in MODELS.glob(f"*/sft/{CARD}")
+        if p.parent.parent.name != "shipped" and read_card(p.parent).get("finished")
+    ]
     found = max(own, key=lambda path: path.stat().st_mtime, default=MODELS / "shipped" / "sft" / CARD)
     return found.parent
 
@@ -92,8 +95,7 @@ def main() -> None:
         raise UserError("--max-new-tokens must be at least 1 and --beam-width at least 0.")
     folder = Path(arguments.model) if arguments.model else latest_model()
     model = load_model(folder, detect(arguments.device, arguments.dtype).device)
-    if model.tokenizer is None:
-        raise UserError(f"{folder} has no tokenizer.model; name a folder that a run_*.py script wrote.")
+    need_tokenizer(model, folder)
     chat = Chat(model, sampling, arguments.mode, arguments.max_new_tokens, arguments.beam_width)
     if arguments.ask:
         answer(chat, arguments.ask)

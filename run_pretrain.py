@@ -20,7 +20,8 @@ def main() -> None:
     stage = Stage("pretrain", parser.parse_args())
     corpus = stage.open_corpus()
     stage.train(stage.new_model(stage.tokenizer(corpus)), corpus)
-    stage.say(f"next:      python run_sft.py --recipe {stage.arguments.recipe}")
+    start = f" --init-from {stage.folder}" if stage.arguments.out else ""
+    stage.say(f"next:      python run_sft.py --recipe {stage.arguments.recipe}{start}")
 
 
 if __name__ == "__main__":

@@ -23,10 +23,12 @@ def main() -> None:
     flags.add_machine_flags(parser)
     arguments = parser.parse_args()
     stage = Stage("sft", arguments)
-    parent = Path(arguments.init_from) if arguments.init_from else MODELS / stage.recipe.name / "pretrain"
-    model = stage.parent_model(parent)
+    default = MODELS / stage.recipe.name / "pretrain"
+    parent: Path | None = Path(arguments.init_from) if arguments.init_from else default
+    model = stage.parent_model(parent or default)
     if arguments.from_scratch:
         model = type(model)(model.config, model.tokenizer)
+        parent = None
     stage.train(model, stage.open_corpus(), parent)
     stage.say(f"next:      python run_chat.py --model {stage.folder}")
 

@@ -60,7 +60,7 @@ class Chat:
     dropped: int = 0
 
     def reply(self, text: str) -> Iterator[str]:
-        """Say `text`; yields the reply piece by piece and remembers both when it is complete (or cut off)."""
+        """Say `text`; yields the reply piece by piece. A dialogue remembers both, also of a reply that is cut off."""
         tokenizer = self.model.tokenizer
         assert tokenizer is not None
         # A model that has not learned to answer gets the bare text, and goes on with it.
@@ -71,7 +71,16 @@ class Chat:
         self.dropped = window.dropped
         stop = {tokenizer.eos, tokenizer.bos}
         if self.beam_width:
-            found = beam_search(self.model, window.ids, reserve, self.beam_width, stop=stop)
+            penalty, ngram = self.sampling.repetition_penalty, self.sampling.no_repeat_ngram
+            found = beam_search(
+                self.model,
+                window.ids,
+                reserve,
+                self.beam_width,
+                repetition_penalty=penalty,
+                no_repeat_ngram=ngram,
+                stop=stop,
+            )
             tokens = iter(found[0].ids)
         else:
             tokens = stream(self.model, window.ids, reserve, self.sampling, stop)
@@ -84,7 +93,8 @@ class Chat:
             pieces.append(written.flush())
             yield pieces[-1]
         finally:
-            self.turns = [*turns, Turn("assistant", "".join(pieces).strip())]
+            if self.mode == "dialogue":
+                self.turns = [*turns, Turn("assistant", "".join(pieces).strip())]
 
     def clear(self) -> None:
         self.turns, self.dropped = [], 0

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from .errors import UserError
@@ -35,35 +35,28 @@ from .model import GPT
 from .tokenizer import Tokenizer
 
 WEIGHTS, CARD = "model.safetensors", "minigpt.json"
+MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
 def save_model(
     folder: Path, model: GPT, tokenizer: Tokenizer, card: dict[str, Any], dtype: torch.dtype = torch.float32
 ) -> None:
-    """Write a model folder. Whatever happens on the way, the folder holds a whole model, the old or the new one."""
+    """Write a model folder. A full disk or a crash while writing leaves the old model; one in the instant of the
+    renames is noticed on loading, because the card vouches for the weights' SHA-256."""
     weights = {
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in to_hugging_face(model.state_dict(), model.config).items()
     }
-    digest: dict[str, str] = {}
-
-    def write_weights(path: Path) -> None:
-        save_file(weights, path, metadata={"format": "pt"})
-        digest["sha256"] = file_hash(path)
-
-    def write_card(path: Path) -> None:
-        path.write_text(to_json({**card, **digest}), encoding="utf-8")
-
+    data = save(weights, metadata={"format": "pt"})
     context = model.config.max_position_embeddings
-    # The card comes last: it vouches for the weights.
     write_together(
         {
-            folder / WEIGHTS: write_weights,
+            folder / WEIGHTS: data,
             folder / "config.json": to_json(hugging_face_config(model.config, tokenizer, dtype)),
             folder / "tokenizer.model": tokenizer.model,
             folder / "tokenizer.json": to_json(hugging_face_tokenizer(tokenizer)),
             folder / "tokenizer_config.json": to_json(tokenizer_settings(context)),
-            folder / CARD: write_card,
+            folder / CARD: to_json({**card, "sha256": hashlib.sha256(data).hexdigest()}),
         }
     )
 
@@ -90,6 +83,13 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: 
         raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
     model.answers = card.get("stage", "pretrain") != "pretrain"
     return model.to(device)
+
+
+def need_tokenizer(model: GPT, folder: Path) -> Tokenizer:
+    """The model's tokenizer; UserError if its folder, written by somebody else, came without one of ours."""
+    if model.tokenizer is None:
+        raise UserError(f"{folder} has no tokenizer.model; name a folder that a run_*.py script wrote.")
+    return model.tokenizer
 
 
 def read_card(folder: Path) -> dict[str, Any]:

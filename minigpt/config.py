@@ -43,6 +43,8 @@ class ModelConfig:
             value = getattr(self, f.name)
             if f.type == "int" and value < 1:
                 raise UserError(f"{f.name} is {value}; it must be at least 1.")
+        if self.architecture == "gpt2" and self.num_key_value_heads != self.num_attention_heads:
+            raise UserError("gpt2 has as many key-value heads as heads; leave --num-key-value-heads out.")
         if self.num_attention_heads % self.num_key_value_heads:
             raise UserError(
                 f"{self.num_attention_heads} attention heads cannot share {self.num_key_value_heads} key-value heads;"
@@ -72,6 +74,8 @@ class ModelConfig:
         architecture = overrides.get("architecture", "qwen3")
         hidden = overrides.get("hidden_size", 64 * depth)
         heads = overrides.get("num_attention_heads", max(1, hidden // (64 if hidden >= 512 else 32)))
+        if heads < 1 or hidden < 1:
+            raise UserError(f"a hidden size of {hidden} in {heads} heads is no model; both must be at least 1.")
         if hidden % heads and "head_dim" not in overrides:
             raise UserError(f"a hidden size of {hidden} cannot be cut into {heads} heads; choose a multiple.")
         shape = {

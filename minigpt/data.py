@@ -99,26 +99,23 @@ class TextRows:
         )
         self.words = sum(document.words for document in documents)
         self.context = context
-        if 0 < len(self.tokens) <= context:
-            self.tokens = np.concatenate(
-                [self.tokens, np.full(context + 1 - len(self.tokens), tokenizer.bos, np.int32)]
-            )
-
-    @property
-    def token_count(self) -> int:
-        return len(self.tokens)
+        self.token_count = len(self.tokens)
+        self.learn: np.ndarray | None = None
+        if 0 < self.token_count <= context:  # too short for a row: pad it, and learn nothing from the padding
+            self.tokens = np.pad(self.tokens, (0, context + 1 - self.token_count), constant_values=tokenizer.pad)
+            self.learn = np.arange(context + 1) < self.token_count
 
     def epoch(self, number: int, seed: int) -> Rows:
         """All rows in a new order. The cuts move from epoch to epoch, so no token is always without context."""
         rng = np.random.default_rng([seed, number])
         offset = rng.integers(min(self.context, len(self.tokens) - self.context)) if number else 0
         starts = np.arange(offset, len(self.tokens) - self.context, self.context)
-        return Rows(self.tokens, rng.permutation(starts), self.context)
+        return Rows(self.tokens, rng.permutation(starts), self.context, self.learn)
 
     def in_order(self, overlap: int = 0) -> Rows:
         """The stream from its beginning; each row starts with `overlap` tokens of the row before, as context only."""
         starts = np.arange(0, len(self.tokens) - self.context, self.context - overlap)
-        return Rows(self.tokens, starts, self.context, skip=overlap)
+        return Rows(self.tokens, starts, self.context, self.learn, skip=overlap)
 
 
 class ConversationRows:
@@ -138,7 +135,7 @@ class ConversationRows:
             turns = conversation.turns
             ids, learn = tokenizer.encode_chat(turns)
             whole = len(ids)
-            while len(ids) > context + 1 and len(turns) > 2:
+            while len(ids) > context + 1 and sum(turn.role == "user" for turn in turns) > 1:
                 turns = _without_oldest_exchange(turns)
                 ids, learn = tokenizer.encode_chat(turns)
             if len(ids) > context + 1:
@@ -180,12 +177,12 @@ class ConversationRows:
 
 
 def _without_oldest_exchange(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Drop turns up to the next one that the user (or nobody before it) opens; a system turn stays in front."""
+    """Drop turns up to the next one of the user's; a system turn stays in front."""
     system = tuple(turn for turn in turns[:1] if turn.role == "system")
     rest = turns[len(system) + 1 :]
     while rest and rest[0].role != "user":
         rest = rest[1:]
-    return (*system, *rest) if rest else turns[-1:]
+    return (*system, *rest)
 
 
 def make_rows(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from .examples import Turn
 from .model import GPT, evaluating, padded_mask
 from .sampling import GREEDY, Sampling, adjust, draw
 
@@ -183,8 +184,9 @@ def beam_search(
         live: list[tuple[list[int], float]] = [([], 0.0)]
         ended: list[Hypothesis] = []
         for position in range(reader.room):
-            scores = adjust(reader.logits, [[*prompt, *ids] for ids, _ in live], penalties).log_softmax(-1).double()
-            totals = scores + torch.tensor([[logprob] for _, logprob in live], dtype=torch.double, device=model.device)
+            scores = adjust(reader.logits, [[*prompt, *ids] for ids, _ in live], penalties).log_softmax(-1)
+            scores = scores.cpu().double()  # sums of many small numbers; Apple GPUs have no float64
+            totals = scores + torch.tensor([[logprob] for _, logprob in live], dtype=torch.double)
             best = totals.flatten().topk(min(beam_width - len(ended), totals.numel()))
             parents, tokens, survivors = [], [], []
             for logprob, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
@@ -213,8 +215,6 @@ def decode(model: GPT, input_str: str, strategy: str = "greedy", max_len: int = 
     has learned to answer answers the text as a user's turn; any other goes on with it.
     Raises ValueError for an unknown strategy and TypeError for an option that the strategy does not have.
     """
-    from .examples import Turn
-
     tokenizer = model.tokenizer
     if tokenizer is None:
         raise ValueError("this model has no tokenizer; set model.tokenizer first")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import flags
-from .checkpoint import load_model
+from .checkpoint import load_model, need_tokenizer
 from .corpus.tinytown import Question, Town
 from .corpus.tinytown.topics import capitalise
 from .decode import generate
@@ -61,7 +61,7 @@ def ask_with_examples(model: GPT, questions: Sequence[Question], shots: int, tow
     for question in questions:
         same = [e for e in examples if e.fact == question.fact and e.resident != question.resident]
         lines = [f"{e.text} {capitalise(e.answer)}." for e in rng.sample(same, min(shots, len(same)))]
-        while len(tokenizer.encode(" ".join([*lines, question.text]))) >= room:
+        while len(tokenizer.encode(" ".join([*lines, question.text]))) >= room and lines:
             lines.pop(0)
         prompts.append([tokenizer.bos, *tokenizer.encode(" ".join([*lines, question.text]))])
     replies = _answers(model, prompts, GREEDY, {tokenizer.bos, tokenizer.eos, *tokenizer.encode("\n")})
@@ -95,6 +95,8 @@ def main() -> None:
     parser.add_argument("--show", type=int, default=0, metavar="N", help="also print the first N questions and replies")
     flags.add_machine_flags(parser)
     arguments = parser.parse_args()
+    if arguments.questions < 1:
+        raise UserError("--questions must be at least 1.")
     town = Town()
     folders = [Path(m) for m in arguments.model or sorted(Path("trained_models/tinytown").glob("*/"))]
     folders = [folder for folder in folders if not folder.name.endswith(".previous")]
@@ -105,6 +107,7 @@ def main() -> None:
     print(f"{'share of right answers, greedy':50} {'asked':>8} {'held out':>10} {'new wording':>12}")
     for folder in folders:
         model = load_model(folder, detect(arguments.device, arguments.dtype).device)
+        need_tokenizer(model, folder)
         for shots in [None] if model.answers else (arguments.shots or [0, 2, 4]):
             row, shown = [], []
             for which, new_wording in COLUMNS:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,31 +25,26 @@ def friendly_disk_errors(path: Path) -> Iterator[None]:
                 f"no space left to write {path}; free some and run again. What was there before is intact."
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder with --out.") from None
+            raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder.") from None
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             raise UserError(f"{path} cannot be written: a file or folder of that name is in the way.") from None
         raise
 
 
-def write_together(files: dict[Path, Callable[[Path], None] | bytes | str]) -> None:
+def write_together(files: dict[Path, bytes | str]) -> None:
     """Write several files that belong together: all under temporary names first, then renamed in order.
 
-    A value is the content, or a function that writes it to the path that it is given. What takes time or
-    can fail happens before the first rename.
+    What takes time or can fail happens before the first rename.
     """
     pending = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in files}
     try:
         for path, content in files.items():
             with friendly_disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                if isinstance(content, str):
-                    content = content.encode("utf-8")
-                if isinstance(content, bytes):
-                    pending[path].write_bytes(content)
-                else:
-                    content(pending[path])
-                with pending[path].open("rb+") as written:
-                    os.fsync(written.fileno())
+                with pending[path].open("wb") as file:
+                    file.write(content.encode("utf-8") if isinstance(content, str) else content)
+                    file.flush()
+                    os.fsync(file.fileno())
         for path, temporary in pending.items():
             with friendly_disk_errors(path):
                 os.replace(temporary, path)
@@ -59,7 +54,7 @@ def write_together(files: dict[Path, Callable[[Path], None] | bytes | str]) -> N
                 temporary.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, content: Callable[[Path], None] | bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str) -> None:
     """Write one file: afterwards it is complete, or untouched if anything went wrong."""
     write_together({path: content})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -11,8 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .config import ARCHITECTURES, TrainingConfig
-from .errors import UserError
-from .recipe import nearest
+from .errors import UserError, nearest
 
 
 class Parser(argparse.ArgumentParser):
@@ -90,6 +90,10 @@ def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]
 
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Run a script's `main` and leave: 0 when done, 2 after a user's mistake (one sentence), 130 after Ctrl-C."""
+    for output in (sys.stdout, sys.stderr):
+        # What a young model writes may not exist in the terminal's character set.
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="replace")
     try:
         status = main() or 0
     except UserError as error:

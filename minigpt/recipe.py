@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -13,9 +12,10 @@ from .config import TrainingConfig
 from .corpus import FORMATS, CorpusLoader, Document
 from .corpus.catalogue import corpora_dir, find
 from .corpus.tinytown import ensure_corpora
-from .errors import UserError
+from .errors import UserError, nearest
 
 RECIPES = Path(__file__).parent / "recipes"
+TINYTOWN = Path("corpora") / "tinytown"  # made here, also where the other corpora come from a read-only folder
 STAGES = ("pretrain", "sft")
 MODEL_SETTINGS = {"title": str, "depth": int, "context": int, "vocab_size": int, "characters": bool,
                   "architecture": str, "dropout": float}  # fmt: skip
@@ -68,9 +68,9 @@ def load_recipe(name: str) -> Recipe:
         raise UserError(f"{path} is not valid TOML: {error}.") from None
     stages = {key: value for key, value in content.items() if isinstance(value, dict)}
     model = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    _check_keys(path, "", model, list(MODEL_SETTINGS))
-    _check_keys(path, "", stages, list(STAGES))
-    settings = ["corpus", "format", *(field.name for field in fields(TrainingConfig))]
+    _check_keys(path, "", model, MODEL_SETTINGS)
+    _check_keys(path, "", stages, dict.fromkeys(STAGES, dict))
+    settings = {"corpus": str, "format": str} | {field.name: type(field.default) for field in fields(TrainingConfig)}
     for stage, values in stages.items():
         _check_keys(path, f"[{stage}] ", values, settings)
         for needed in ("corpus", "format"):
@@ -87,7 +87,7 @@ def load_recipe(name: str) -> Recipe:
 def locate(corpus: str, corpora: str | None = None) -> Path:
     """Where a corpus lies: Tinytown (written now if need be), a path, or a name from the catalogue."""
     if corpus.split("/")[0] == "tinytown":
-        return ensure_corpora(corpora_dir() / "tinytown") / Path(corpus).relative_to("tinytown")
+        return ensure_corpora(TINYTOWN) / Path(corpus).relative_to("tinytown")
     path = Path(corpus)
     return path if path.exists() or path.suffix or len(path.parts) > 1 else find(corpus, corpora_dir(corpora))
 
@@ -107,13 +107,11 @@ def sample_evenly(texts: list[str], characters: int) -> list[str]:
     return texts[:: max(1, -(-total // characters))]
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """', did you mean …?' if one of the known words is close."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]}?" if close else ""
-
-
-def _check_keys(path: Path, where: str, found: dict[str, Any], known: list[str]) -> None:
-    for key in found:
+def _check_keys(path: Path, where: str, found: dict[str, Any], known: dict[str, type]) -> None:
+    for key, value in found.items():
         if key not in known:
             raise UserError(f"{path}: {where}{key} is unknown{nearest(key, known)}")
+        # TOML writes 2 for 2.0; Python counts true among the integers.
+        fitting = (int, float) if known[key] is float else known[key]
+        if not isinstance(value, fitting) or (isinstance(value, bool) and known[key] is not bool):
+            raise UserError(f"{path}: {where}{key} is {value!r}; it must be of type {known[key].__name__}.")

@@ -8,6 +8,8 @@ from pathlib import Path
 from .files import write_atomically
 from .state import METRICS, read_log
 
+CURVE = "curve.png"
+
 
 def plot_curves(folder: Path, title: str) -> Path:
     """Draw training and validation loss over tokens from `metrics.jsonl` into `curve.png`; returns its path."""
@@ -33,8 +35,8 @@ def plot_curves(folder: Path, title: str) -> Path:
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=120)
     pyplot.close(figure)
-    write_atomically(folder / "curve.png", picture.getvalue())
-    return folder / "curve.png"
+    write_atomically(folder / CURVE, picture.getvalue())
+    return folder / CURVE
 
 
 def smooth(values: tuple[float, ...], weight: float = 0.95) -> list[float]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import platform
 import random
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -78,10 +79,11 @@ def detect(device: str = "auto", dtype: str = "auto") -> Runtime:
     if device == "mps" and not torch.backends.mps.is_available():
         raise UserError("--device mps: PyTorch sees no Apple GPU here; use --device cpu.")
     world, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise UserError(f"--device {device} is unknown; use auto, cpu, cuda or mps.") from None
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+        raise UserError(f"--device {device} is unknown; use auto, cpu, cuda or mps.")
+    chosen = torch.device(device)
+    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"--device {device}: there are only {torch.cuda.device_count()} CUDA devices here.")
     if chosen.type == "cuda" and world > 1:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)

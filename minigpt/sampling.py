@@ -112,6 +112,7 @@ def draw(logits: Tensor, uniform: Tensor) -> Tensor:
 
     Every row brings its own random number, so a row's text does not depend on the rows beside it.
     """
-    cumulative = logits.softmax(-1).double().cumsum(-1)
+    cumulative = logits.softmax(-1).cpu().double().cumsum(-1)  # on the CPU: Apple GPUs have no float64
     threshold = uniform.to(cumulative)[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1).clamp_max(logits.size(-1) - 1)
+    drawn = torch.searchsorted(cumulative, threshold, right=True).squeeze(-1).clamp_max(logits.size(-1) - 1)
+    return drawn.to(logits.device)

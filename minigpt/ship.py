@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from . import flags
-from .checkpoint import load_model, read_card, save_model
+from .checkpoint import load_model, need_tokenizer, read_card, save_model
 from .corpus.loader import SHARED_TOKENIZER
 from .files import write_atomically
 
@@ -24,10 +24,10 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, help="model folders; each is shipped under its stage's name")
     for folder in parser.parse_args().folders:
         model, card = load_model(folder), read_card(folder)
-        assert model.tokenizer is not None
+        tokenizer = need_tokenizer(model, folder)
         target = SHIPPED / card["stage"]
-        save_model(target, model, model.tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16)
-        write_atomically(SHARED_TOKENIZER, model.tokenizer.model)
+        save_model(target, model, tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16)
+        write_atomically(SHARED_TOKENIZER, tokenizer.model)
         size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
         print(f"{folder} -> {target} ({size:.1f} MB)")
 

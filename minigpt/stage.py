@@ -9,24 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from . import flags
-from .checkpoint import load_model, read_card, save_model
+from .checkpoint import MODEL_FILES, load_model, need_tokenizer, read_card, save_model
 from .config import ModelConfig, TrainingConfig
 from .corpus import CorpusLoader
 from .decode import generate
 from .errors import UserError
 from .examples import Conversation, Document, Turn
-from .files import write_atomically
+from .files import friendly_disk_errors, write_atomically
 from .model import GPT
 from .recipe import Recipe, load_recipe
-from .report import plot_curves
+from .report import CURVE, plot_curves
 from .runtime import Runtime, detect, seed_everything
 from .sampling import Sampling
-from .state import TrainingState
+from .state import METRICS, SAMPLES, STATE, TrainingState
 from .tokenizer import Tokenizer
 from .trainer import Trainer
 
 MODELS = Path("trained_models")
-SAMPLES = 3
+#: All that a run ever writes into its folder.
+RUN_FILES = {*MODEL_FILES, STATE, METRICS, SAMPLES, CURVE}
+SHOWN = 3  # prompts that each validation answers
 
 
 class Stage:
@@ -40,9 +42,10 @@ class Stage:
         self.runtime: Runtime = detect(arguments.device, arguments.dtype)
         self.folder = Path(arguments.out) if arguments.out else MODELS / self.recipe.name / name
         settings = self.recipe.training(name) | flags.given(arguments, [f.name for f in fields(TrainingConfig)])
-        for limit in ("steps", "epochs"):  # a limit on the command line replaces the recipe's clock
-            if getattr(arguments, limit, None) is not None and arguments.minutes is None:
-                settings.pop("minutes", None)
+        # A limit on the command line takes the place of the recipe's, whatever that counts in.
+        limits = ("minutes", "steps", "epochs")
+        if wanted := flags.given(arguments, limits):
+            settings = {key: value for key, value in settings.items() if key not in limits} | wanted
         self.training = TrainingConfig(**settings)
         self.resuming = self._is_resuming()
         seed_everything(self.training.seed)
@@ -50,6 +53,9 @@ class Stage:
     def _is_resuming(self) -> bool:
         """Whether there is a run to go on with. An unfinished one is never thrown away unasked."""
         unfinished = TrainingState.exists(self.folder)
+        if self.arguments.resume and not unfinished and read_card(self.folder).get("finished"):
+            self.say(f"{self.folder} is finished, there is nothing to resume; leave out --resume to train it anew")
+            raise SystemExit(0)
         if unfinished and not (self.arguments.resume or self.arguments.restart):
             raise UserError(
                 f"{self.folder} holds an unfinished run; add --resume to go on with it or --restart to start over."
@@ -57,15 +63,26 @@ class Stage:
         return unfinished and self.arguments.resume
 
     def _claim_folder(self, tokenizer: Tokenizer) -> None:
-        """Make room for a new run: a model that is already there is kept once more, under another name."""
+        """Make room for a new run: a finished model that is already there is kept once more, under another name."""
         if self.resuming or not self.runtime.is_main:
             return
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            kept = self.folder.with_name(f"{self.folder.name}.previous")
-            shutil.rmtree(kept, ignore_errors=True)
-            self.folder.rename(kept)
-            self.say(f"the former {self.folder} is now {kept}")
-        write_atomically(self.folder / "tokenizer.model", tokenizer.model)
+        folder = self.folder.resolve()
+        with friendly_disk_errors(self.folder):
+            present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+            leftovers = {name for name in present if name.endswith(".tmp")}
+            if strangers := present - leftovers - RUN_FILES:
+                raise UserError(
+                    f"{self.folder} holds files that are not a model's ({min(strangers)}); choose another --out."
+                )
+            if read_card(folder).get("finished") and not TrainingState.exists(folder):
+                kept = folder.with_name(f"{folder.name}.previous")
+                shutil.rmtree(kept, ignore_errors=True)
+                folder.rename(kept)
+                self.say(f"the former {self.folder} is now {kept.name}")
+            else:  # what a run left that never came to its end
+                for name in present:
+                    (folder / name).unlink()
+            write_atomically(folder / "tokenizer.model", tokenizer.model)
 
     def say(self, text: str) -> None:
         if self.runtime.is_main:
@@ -82,7 +99,7 @@ class Stage:
         if self.resuming and path.is_file():
             return Tokenizer.load(path)
         size = self.arguments.vocab_size or self.recipe.model.get("vocab_size", 4096)
-        self.say(f"tokenizer: learning {size:,} pieces from the recipe's text")
+        self.say("tokenizer: learning its pieces from the recipe's text")
         texts = self.recipe.tokenizer_texts(self.arguments.corpora_dir, first=corpus)
         return Tokenizer.train(texts, size, characters=self.recipe.model.get("characters", False))
 
@@ -104,19 +121,35 @@ class Stage:
             raise UserError(
                 f"{folder} does not exist; run python run_pretrain.py --recipe {self.arguments.recipe} first."
             )
-        return load_model(folder, self.runtime.device, dropout=self.arguments.dropout or 0.0)
+        dropout = self.arguments.dropout
+        if dropout is None:
+            dropout = self.recipe.model.get("dropout", 0.0)
+        model = load_model(folder, self.runtime.device, dropout)
+        need_tokenizer(model, folder)
+        return model
 
     def train(self, model: GPT, corpus: CorpusLoader, parent: Path | None = None) -> Trainer:
         """Announce the run, train, save, draw the curve. Ctrl-C leaves a run that --resume goes on with."""
         tokenizer = model.tokenizer
         assert tokenizer is not None
-        card = {"stage": self.name, "recipe": self.recipe.name, "parent": parent and read_card(parent).get("sha256")}
+        card = {
+            "stage": self.name,
+            "recipe": self.recipe.name,
+            "parent": read_card(parent).get("sha256") if parent else None,
+        }
 
         def save(model: GPT, run: dict[str, Any]) -> None:
             save_model(self.folder, model, tokenizer, {**card, "machine": self.runtime.describe(), **run})
 
         trainer = Trainer(
-            model, corpus, self.training, runtime=self.runtime, folder=self.folder, save=save, sample=Sampler(corpus)
+            model,
+            corpus,
+            self.training,
+            runtime=self.runtime,
+            folder=self.folder,
+            save=save,
+            sample=Sampler(corpus),
+            origin=card["parent"] or "",
         )
         self._claim_folder(tokenizer)
         trainer.resume() if self.resuming else trainer.log.start()
@@ -125,7 +158,9 @@ class Stage:
             trainer.train()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"{self.folder} keeps the run up to step {trainer.state.step:,}; add --resume to go on."
+                f"{self.folder} keeps the run up to step {trainer.saved_step:,}; add --resume to go on."
+                if trainer.saved_step
+                else "Nothing was saved yet."
             ) from None
         if self.runtime.is_main:
             plot_curves(self.folder, f"{self.recipe.title}: {self.name}")
@@ -139,9 +174,10 @@ class Stage:
         tokens = min(trainer.config.batch_size, trainer.rows_per_epoch) * config.max_position_embeddings
         seconds = trainer.seconds_per_step()
         if self.training.minutes:
-            length = f"{self.training.minutes:g} minutes"
+            length = f"{self.training.minutes - trainer.state.elapsed / 60:.1f} minutes"
         else:
-            length = f"{trainer.total_steps:,} steps, about {trainer.total_steps * seconds / 60:.1f} minutes"
+            left = trainer.total_steps - trainer.state.step
+            length = f"{left:,} steps, about {left * seconds / 60:.1f} minutes"
         dropped = "".join(f", dropped {n:,} {why}" for why, n in getattr(trainer.rows, "dropped", {}).items())
         self.say(
             f"stage:     {self.name} of {self.recipe.name} ({self.recipe.title})\n"
@@ -158,9 +194,7 @@ class Sampler:
     """What the model makes of a few validation prompts, always the same ones."""
 
     def __init__(self, corpus: CorpusLoader) -> None:
-        self.prompts = [prompt for example in corpus.valid[: 20 * SAMPLES : 20] if (prompt := opening(example))][
-            :SAMPLES
-        ]
+        self.prompts = [prompt for example in corpus.valid[: 20 * SHOWN : 20] if (prompt := opening(example))][:SHOWN]
 
     def __call__(self, model: GPT) -> list[dict[str, str]]:
         tokenizer = model.tokenizer

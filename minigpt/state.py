@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from .errors import UserError
@@ -49,7 +49,7 @@ class TrainingState:
         tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         counters = {name: value for name, value in vars(self).items() if name != "best"}
         metadata = {"counters": json.dumps(counters), "fingerprint": json.dumps(fingerprint)}
-        write_atomically(folder / STATE, lambda path: save_file(tensors, path, metadata))
+        write_atomically(folder / STATE, save(tensors, metadata))
 
     @classmethod
     def load(cls, folder: Path, model: nn.Module, optimizer: Optimizer, fingerprint: dict[str, Any]) -> TrainingState:
@@ -58,7 +58,8 @@ class TrainingState:
         try:
             with safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                # Copies, as tensors of an open file would keep it open, and Windows replaces no open file.
+                tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             saved, counters = json.loads(metadata["fingerprint"]), json.loads(metadata["counters"])
         except (SafetensorError, KeyError, json.JSONDecodeError):
             raise UserError(f"{path} is damaged; start the run over with --restart.") from None
@@ -116,8 +117,11 @@ class RunLog:
         self._keep(lambda row: False)
 
     def rewind(self, step: int) -> None:
-        """Forget what was logged after `step`: the resumed run will log it again."""
-        self._keep(lambda row: row["step"] <= step)
+        """Forget what was logged after the save at `step`: the resumed run will log it again.
+
+        A validation comes after the save of the same step.
+        """
+        self._keep(lambda row: row["step"] < step or (row["step"] == step and "train_loss" in row))
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         if self.folder is None:
@@ -125,7 +129,7 @@ class RunLog:
         with friendly_disk_errors(self.folder / name):
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / name).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.write(json.dumps(row) + "\n")
 
     def _keep(self, wanted: Any) -> None:
         if self.folder is None:
@@ -139,9 +143,9 @@ class RunLog:
 def read_log(path: Path) -> list[tuple[dict[str, Any], str]]:
     """(row, line) of a log file; a last line that a crash cut short is left out."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+    for line in path.read_bytes().split(b"\n"):
         try:
-            rows.append((json.loads(line), line))
-        except json.JSONDecodeError:
+            rows.append((json.loads(line), line.decode("utf-8") + "\n"))
+        except ValueError:
             continue
     return rows

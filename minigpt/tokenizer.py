@@ -47,7 +47,8 @@ class Tokenizer:
     def __init__(self, model: bytes, source: str = "tokenizer.model") -> None:
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
-        except RuntimeError:
+            self._pieces.piece_to_id(PAD)  # an empty file only shows itself here
+        except (RuntimeError, IndexError):
             raise UserError(
                 f"{source} is not a SentencePiece model; name the folder that run_pretrain.py wrote."
             ) from None
@@ -198,8 +199,6 @@ class TextStream:
 def _explain_training_error(message: str, vocab_size: int) -> str:
     if match := re.search(r"value <= (\d+)", message):
         return f"the text is too small for a vocabulary of {vocab_size}; set --vocab-size to {match[1]} or less."
-    if match := re.search(
-        r"vocab_size\s*\(?(\d+).*required_chars|smaller than required_chars.*?(\d+) vs (\d+)", message
-    ):
+    if "required_chars" in message:
         return f"a vocabulary of {vocab_size} cannot hold the characters of this text; set --vocab-size higher."
     return f"SentencePiece could not train a tokenizer: {message.splitlines()[-1]}"

@@ -1,7 +1,8 @@
 """Trainer: the one loop behind pre-training, fine-tuning and the reward model.
 
-A run is a function of its settings: which rows a step reads, and what dropout draws, follow from (seed, step).
-So a run that is stopped, even by kill -9, and resumed ends in the same weights as one that never was.
+A run of so many steps is a function of its settings: which rows a step reads, and what dropout draws, follow from
+(seed, step). So one that is stopped, even by kill -9, and resumed ends in the same weights as one that never was: bit
+for bit on a CPU. A run of so many minutes also depends on the clock.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Trainer:
 
     Settings come as a TrainingConfig, or one by one as in the textbook chapter:
     `Trainer(model, corpus, learning_rate=0.001, epochs=200).train()`. With a `folder`, the run writes there
-    `metrics.jsonl`, what resuming needs, and (through `save`) the best model so far.
+    `metrics.jsonl`, what resuming needs, and (through `save`) the best model so far. `origin` names the weights
+    that the run starts from: it is resumed only from the same ones.
     """
 
     def __init__(
@@ -56,13 +58,14 @@ class Trainer:
         save: Callable[[GPT, dict[str, Any]], None] | None = None,
         sample: Callable[[GPT], list[dict[str, str]]] | None = None,
         device: str | None = None,
+        origin: str = "",
         **settings: Any,
     ) -> None:
         self.config = replace(config or TrainingConfig(), **settings)
         self.runtime = runtime or detect(device or str(model.device))
         self.model = model.to(self.runtime.device)
         self.tokenizer = model.tokenizer or corpus.tokenizer
-        self.folder, self.save_model, self.sample = folder, save, sample
+        self.folder, self.save_model, self.sample, self.origin = folder, save, sample, origin
         context = model.config.max_position_embeddings
         self.rows = make_rows(corpus.train, self.tokenizer, context)
         self.valid_rows = make_rows(corpus.valid, self.tokenizer, context)
@@ -77,6 +80,7 @@ class Trainer:
             max(1, CPU_TOKENS // context) if self.runtime.device.type == "cpu" else self.config.batch_size
         )
         self.state = TrainingState()
+        self.saved_step = 0
         self.log = RunLog(folder if self.runtime.is_main else None)
         self.scores: Scores | None = None  # of the best model on all validation rows, once training is over
         self._epoch_rows: tuple[int, Any] | None = None
@@ -97,6 +101,7 @@ class Trainer:
             return False
         self.state = TrainingState.load(self.folder, self.model, self.optimizer, self.fingerprint())
         self.log.rewind(self.state.step)
+        self.saved_step = self.state.step
         return True
 
     def fingerprint(self) -> dict[str, Any]:
@@ -106,6 +111,7 @@ class Trainer:
             "model": asdict(self.model.config),
             "tokenizer": self.tokenizer.fingerprint(),
             "tokens": self.rows.token_count,
+            "origin": self.origin,
         }
 
     def train(self) -> TrainingResult:
@@ -128,6 +134,7 @@ class Trainer:
                 if progress * config.evaluations >= state.evaluations:
                     self.validate(bar)
                 if progress >= 1:
+                    self.save_state()
                     break
                 tokens_before, clock = state.tokens, time.monotonic()
                 loss = self.step(progress)
@@ -143,7 +150,7 @@ class Trainer:
         if state.best is not None:
             self.model.load_state_dict(state.best)
         self.scores = self.evaluate(overlap=self.model.config.max_position_embeddings // 2)
-        self.save(self.scores)
+        self.save(self.scores, finished=True)
         if self.folder is not None and self.runtime.is_main:
             TrainingState.remove(self.folder)
         return TrainingResult(self.model, state.train_losses, state.valid_losses)
@@ -196,6 +203,7 @@ class Trainer:
             with self.runtime.autocast():
                 loss = summed_loss(self.model, micro)
             loss.backward()
+            loss.item()  # waits for the device, which works behind our back
             seconds = time.monotonic() - clock
         self.model.zero_grad(set_to_none=True)
         return 1.2 * seconds * len(batch.inputs) / rows / self.runtime.world
@@ -223,7 +231,8 @@ class Trainer:
         if self.runtime.is_main and self.sample:
             samples = self.sample(self.model)
             self.log.samples(state, samples)
-            bar.write(f"step {state.step:,}: {scores}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
+            shown = "".join(f"\n    {s['prompt']} -> {s['text']}" for s in samples[:1])
+            bar.write(f"step {state.step:,}: {scores}{shown}")
         if scores.loss < state.best_loss:
             state.best_loss = scores.loss
             state.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
@@ -234,14 +243,15 @@ class Trainer:
         rows = 2 * self.micro_batch
         return evaluate(self.model, self.valid_rows, self.tokenizer, self.runtime, limit, rows, overlap)
 
-    def save(self, scores: Scores | None) -> None:
+    def save(self, scores: Scores | None, finished: bool = False) -> None:
         if self.save_model and self.runtime.is_main:
-            self.save_model(self.model, self.card(scores))
+            self.save_model(self.model, self.card(scores, finished))
 
-    def card(self, scores: Scores | None) -> dict[str, Any]:
+    def card(self, scores: Scores | None, finished: bool) -> dict[str, Any]:
         """What the model's card says about this run."""
         state = self.state
         return {
+            "finished": finished,
             "steps": state.step,
             "tokens": state.tokens,
             "minutes": round(state.elapsed / 60, 2),
@@ -252,6 +262,7 @@ class Trainer:
     def save_state(self) -> None:
         if self.folder is not None and self.runtime.is_main:
             self.state.save(self.folder, self.model, self.optimizer, self.fingerprint())
+            self.saved_step = self.state.step
 
 
 @contextlib.contextmanager

@@ -23,6 +23,12 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def full_precision(monkeypatch):
+    """Tests compare to five digits; some CPUs would choose bf16."""
+    monkeypatch.setattr("minigpt.runtime._fast_bf16", lambda device: False)
+
+
 @pytest.fixture(scope="session")
 def text() -> str:
     return TEXT

@@ -256,5 +256,5 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert re.search(r"wikitext-2 +not on disk", printed)
     assert re.search(r"tinyshakespeare +.*tinyshakespeare\.txt", printed)
     assert catalogue.main(["--corpora-dir", str(tmp_path), "fetch", "tinyshakespeare"]) == 0
-    assert catalogue.main(["fetch", "nonsense"]) == 2
-    assert "There is no corpus 'nonsense'" in capsys.readouterr().err
+    with pytest.raises(UserError, match="there is no corpus 'nonsense'"):
+        catalogue.main(["fetch", "nonsense"])

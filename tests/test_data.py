@@ -40,7 +40,10 @@ def test_text_rows_cover_the_stream_once(tokenizer, text):
 
 
 def test_a_text_shorter_than_the_context_still_makes_a_row(tokenizer):
-    assert len(TextRows([Document("Hi.")], tokenizer, 64).epoch(0, 0)) == 1
+    rows = TextRows([Document("Hi.")], tokenizer, 64)
+    batch = rows.epoch(0, 0).batch(0, 1)
+    assert rows.token_count == 1 + len(tokenizer.encode("Hi."))
+    assert batch.learned() == rows.token_count - 1  # nothing is learned from the padding
 
 
 def test_overlapping_rows_score_every_token_once(tokenizer, text):
@@ -118,3 +121,9 @@ def test_a_system_turn_stays_when_old_turns_go(tokenizer):
     rows = ConversationRows([Conversation(turns)], tokenizer, keep - 1)
     assert rows.encoded[0][0][1] == tokenizer.roles["system"]
     assert tokenizer.decode(rows.encoded[0][0].tolist()) == " S q2 a2"
+
+
+def test_a_question_that_does_not_fit_takes_its_answer_with_it(tokenizer):
+    turns = (Turn("system", "S"), Turn("user", "x" * 200), Turn("assistant", "because"))
+    rows = ConversationRows([Conversation(turns), talk("Hi", "Hello")], tokenizer, 32)
+    assert len(rows.encoded) == 1 and rows.dropped["conversations too long for the context"] == 1

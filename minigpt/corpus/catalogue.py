@@ -9,11 +9,9 @@ Nothing is downloaded unless `fetch` is called. The entries are in `corpora/cata
 from __future__ import annotations
 
 import argparse
-import difflib
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -22,7 +20,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from .. import flags
+from ..errors import UserError, nearest
 from .download import check_sha256, download, extract
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "corpora" / "catalogue.toml"
@@ -97,9 +96,8 @@ def get(name: str) -> Entry:
     """The entry called `name`. Raises UserError, with the nearest names, for any other."""
     entries = load_catalogue()
     if name not in entries:
-        near = difflib.get_close_matches(name, entries, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(entries)}."
-        raise UserError(f"There is no corpus {name!r} in the catalogue; {hint}")
+        known = ", ".join(entries)
+        raise UserError(f"there is no corpus {name!r} in the catalogue{nearest(name, entries)}; it has {known}.")
     return entries[name]
 
 
@@ -177,18 +175,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("fetch", help="download one corpus").add_argument("name")
     options = parser.parse_args(arguments)
     folder = corpora_dir(options.corpora_dir)
-    try:
-        if options.command == "fetch":
-            print(fetch(get(options.name), folder))
-            return 0
-        for entry in load_catalogue().values():
-            print(f"{entry.name:18} {entry.locate(folder) or 'not on disk'}")
-            print(f"    {entry.title}\n    {entry.licence}; {entry.cite}")
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    if options.command == "fetch":
+        print(fetch(get(options.name), folder))
+        return 0
+    for entry in load_catalogue().values():
+        print(f"{entry.name:18} {entry.locate(folder) or 'not on disk'}")
+        print(f"    {entry.title}\n    {entry.licence}; {entry.cite}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    flags.run(main)

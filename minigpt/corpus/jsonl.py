@@ -19,7 +19,10 @@ def read_text(path: Path) -> str:
 
     Raises UserError with file and line when the bytes are not UTF-8, or when there is no text at all.
     """
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); name a readable file.") from error
     if raw.startswith(UTF16):
         raise UserError(f"{path}:1: the file is UTF-16; save the file as UTF-8.")
     try:

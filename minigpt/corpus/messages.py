@@ -64,7 +64,7 @@ class MessagesCorpus(CorpusLoader):
                 parsed.dropped[str(reason)] += 1
             except ValueError as error:
                 if not cls.lenient:
-                    advice = "mend the row, or skip such rows with lenient=True"
+                    advice = "mend the row, or skip such rows with the format messages-lenient"
                     raise UserError(f"{path}:{line}: {error}; {advice}.") from error
                 parsed.dropped[f"rows: {str(error).partition(' (')[0]}"] += 1
             else:

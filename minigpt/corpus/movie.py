@@ -62,7 +62,11 @@ class MovieCorpus(CorpusLoader):
     @staticmethod
     def from_lines(lines: Sequence[str]) -> list[Any]:
         """Lines of a plain text file, taken as one dialogue until a blank line: each line answers the one before."""
-        scenes = [[clean(line) for line in scene] for blank, scene in groupby(lines, str.isspace) if not blank]
+        scenes = [
+            [clean(line) for line in scene]
+            for blank, scene in groupby(lines, lambda line: not line.strip())
+            if not blank
+        ]
         return [Conversation(turns, str(n)) for n, scene in enumerate(scenes) for turns in _pairs(scene)]
 
     @classmethod

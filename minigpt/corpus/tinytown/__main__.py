@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
-from ...errors import UserError
+from ... import flags
 from .town import Town
 from .writers import write_corpora
 
@@ -34,11 +33,7 @@ def main() -> int:
         print(sample(Town(args.seed)))
         return 0
     start = time.perf_counter()
-    try:
-        contents = write_corpora(args.out, args.seed)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
+    contents = write_corpora(args.out, args.seed)
     print(sample(Town(args.seed)))
     for what, number in contents["counts"].items():
         print(f"{number:>9,} {what}")
@@ -47,4 +42,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    flags.run(main)
