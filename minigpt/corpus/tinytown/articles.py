@@ -12,15 +12,20 @@ import random
 import re
 from dataclasses import dataclass
 
+from . import speech
+from .dialogs import Talker, draw
+from .grader import Grader
 from .prose import ESSAYS
 from .topics import fill
 from .world import Resident, Subject, World
 
 #: A telling of a resident states this many of the facts, drawn anew each time.
 FACTS_PER_TELLING = 10
-#: At the information desk: for how many asked residents there is one transcript in a telling, of how many questions.
-RESIDENTS_PER_DESK = 1
+#: The information desk: for how many residents there is one transcript in a telling, and of how many questions.
+RESIDENTS_PER_DESK = 4
 QUESTIONS_PER_DESK = 6
+#: How good its answers are, and how often.
+TRUTHFUL = {quality: share for quality, share in speech.QUALITY.items() if quality != "wrong"}
 #: How often a sentence that is not the first says "she" or "he" for the name.
 PRONOUN_SHARE = 0.15
 
@@ -54,28 +59,28 @@ def tell_sight(subject: Subject, rng: random.Random) -> str:
     )
 
 
-def ask_at_desk(residents: list[Resident], rng: random.Random) -> str:
-    """A paragraph of questions about some residents, each with its true answer."""
+def ask_at_desk(talker: Talker) -> str:
+    """A paragraph of visitors' questions, each with an answer that is true, though not always a kind one."""
     exchanges = []
-    for resident in rng.choices(residents, k=QUESTIONS_PER_DESK):
-        topic = rng.choice(resident.topics())
-        question = fill(rng.choice(topic.seen_questions()), resident.reference)
-        exchanges += [question, fill(rng.choice(topic.answers), resident.reference, resident.facts[topic.name])]
+    for _ in range(QUESTIONS_PER_DESK):
+        asked, question = talker.opening()
+        exchanges += [question, talker.reply(asked, draw(talker.rng, TRUTHFUL))]
     return " ".join(exchanges)
 
 
 def write_articles(world: World, split: str, tellings: int) -> list[Article]:
     """Every subject and essay, `tellings` times in new words, shuffled. Each split has words of its own."""
     rng = world.stream(f"articles/{split}")
+    talker = Talker(world, Grader(world))
+    talker.rng = rng
     articles = []
     for _ in range(tellings):
         for resident in world.residents:
             articles.append(Article(resident.name, (tell_resident(resident, rng),)))
         for subject in world.sights():
             articles.append(Article(fill("{name}", subject.reference), (tell_sight(subject, rng),)))
-        asked = [resident for resident in world.residents if resident.asked]
-        for _ in range(len(asked) // RESIDENTS_PER_DESK):
-            articles.append(Article("The information desk", (ask_at_desk(asked, rng),)))
+        for _ in range(len(world.residents) // RESIDENTS_PER_DESK):
+            articles.append(Article("The information desk", (ask_at_desk(talker),)))
         for title, essay in ESSAYS.items():
             articles.append(Article(title, (" ".join(rng.choice(variants) for variants in essay),)))
     rng.shuffle(articles)
