@@ -21,6 +21,8 @@ def main() -> None:
     corpus = stage.open_corpus()
     stage.train(stage.new_model(stage.tokenizer(corpus)), corpus)
     start = f" --init-from {stage.folder}" if stage.arguments.out else ""
+    if "sft" not in stage.recipe.stages:
+        return
     stage.say(f"next:      python run_sft.py --recipe {stage.arguments.recipe}{start}")
 
 
