@@ -41,7 +41,7 @@ def fit_turns(model: GPT, turns: Sequence[Turn], reserve: int) -> Window:
         if model.answers:
             ids = tokenizer.encode_prompt(turns[start:])
         else:
-            ids = [tokenizer.bos, *tokenizer.encode(" ".join(turn.text for turn in turns[start:]))]
+            ids = tokenizer.encode_document(" ".join(turn.text for turn in turns[start:]))
         if len(ids) <= room:
             return Window(ids, dropped=start)
     raise ValueError(f"this text is longer than the {room} tokens that the model can read; make it shorter")

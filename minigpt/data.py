@@ -93,7 +93,7 @@ class TextRows:
     """
 
     def __init__(self, documents: Sequence[Document], tokenizer: Tokenizer, context: int) -> None:
-        pieces = [[tokenizer.bos, *tokenizer.encode(document.text)] for document in documents]
+        pieces = [tokenizer.encode_document(document.text) for document in documents]
         self.tokens = (
             np.concatenate([np.array(ids, dtype=np.int32) for ids in pieces]) if pieces else np.zeros(0, np.int32)
         )

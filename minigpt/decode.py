@@ -221,7 +221,7 @@ def decode(model: GPT, input_str: str, strategy: str = "greedy", max_len: int = 
     if model.answers:
         prompt = tokenizer.encode_prompt([Turn("user", input_str)])
     else:
-        prompt = [tokenizer.bos, *tokenizer.encode(input_str)]
+        prompt = tokenizer.encode_document(input_str)
     stop = {tokenizer.eos, tokenizer.bos}
     if strategy == "beam_search":
         ids = beam_search(model, prompt, max_len, stop=stop, **options)[0].ids

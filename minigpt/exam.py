@@ -63,7 +63,7 @@ def ask_with_examples(model: GPT, questions: Sequence[Question], shots: int, tow
         lines = [f"{e.text} {capitalise(e.answer)}." for e in rng.sample(same, min(shots, len(same)))]
         while len(tokenizer.encode(" ".join([*lines, question.text]))) >= room and lines:
             lines.pop(0)
-        prompts.append([tokenizer.bos, *tokenizer.encode(" ".join([*lines, question.text]))])
+        prompts.append(tokenizer.encode_document(" ".join([*lines, question.text])))
     replies = _answers(model, prompts, GREEDY, {tokenizer.bos, tokenizer.eos, *tokenizer.encode("\n")})
     return [f"{reply.split('.')[0]}." for reply in replies]
 

@@ -201,7 +201,7 @@ class Sampler:
         assert tokenizer is not None
         room = model.config.max_position_embeddings // 2
         ids = [
-            tokenizer.encode_prompt(prompt) if isinstance(prompt, tuple) else [tokenizer.bos, *tokenizer.encode(prompt)]
+            tokenizer.encode_prompt(prompt) if isinstance(prompt, tuple) else tokenizer.encode_document(prompt)
             for prompt in self.prompts
         ]
         written = generate(

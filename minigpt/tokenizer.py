@@ -124,6 +124,10 @@ class Tokenizer:
         """Text to ids. Control pieces never come out of it, whatever the text says."""
         return self._pieces.encode(text)
 
+    def encode_document(self, text: str) -> list[int]:
+        """A text, or the beginning of one, as pre-training reads it: after the piece that starts a document."""
+        return [self.bos, *self.encode(text)]
+
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text; control pieces vanish, broken UTF-8 shows as U+FFFD."""
         return self._pieces.decode(list(ids))
