@@ -1,19 +1,23 @@
 #!/usr/bin/env python
-"""Step 5: talk to what you trained, in the terminal.
+"""Step 5: talk to what you trained, in the browser or in the terminal.
 
-    python run_chat.py                                    the latest model in trained_models/, else the shipped one
-    python run_chat.py --model trained_models/movie/sft
+    python run_chat.py                                    the chat page, with all models in trained_models/
+    python run_chat.py --terminal                         the latest model in trained_models/, else the shipped one
+    python run_chat.py --terminal --model trained_models/movie/sft
     python run_chat.py --ask "Where does Max Chase live?"
+    python run_chat.py --host 0.0.0.0 --token apple-tree  a page for the whole classroom
 
-While talking: /clear forgets the conversation, /qa and /dialogue change the mode, an empty line or /quit ends it.
+While talking in the terminal: /clear forgets the conversation, /qa and /dialogue change the mode, an empty line or
+/quit ends it. The page's server ends with Ctrl-C.
 """
 
+import argparse
 import dataclasses
 import sys
 from pathlib import Path
 
 from minigpt import Sampling, UserError, flags
-from minigpt.chat import MODES, Chat
+from minigpt.chat import CHATTY, MODES, Chat
 from minigpt.checkpoint import CARD, load_model, need_tokenizer, read_card
 from minigpt.runtime import detect
 from minigpt.stage import MODELS
@@ -61,42 +65,68 @@ def talk(chat: Chat) -> None:
             answer(chat, text)
 
 
+def serve(arguments: argparse.Namespace) -> None:
+    """The chat page, until Ctrl-C."""
+    from minigpt.web.server import Server, log_to_stderr  # the terminal needs no web server
+    from minigpt.web.settings import Settings
+
+    models, default = MODELS, None
+    if arguments.model:
+        folder = Path(arguments.model).resolve()
+        if not read_card(folder).get("finished"):
+            raise UserError(f"{arguments.model} holds no model that a run has finished; name one that has.")
+        models, default = folder.parent.parent, f"{folder.parent.name}/{folder.name}"
+    device = str(detect(arguments.device, arguments.dtype).device)
+    settings = Settings(models=models, default_model=default, device=device, token=arguments.token)
+    server = Server(settings, arguments.host, arguments.port)
+    log_to_stderr()
+    names = [name for name, entry in server.app.shelf.entries().items() if entry.chats]
+    print(f"page:      {server.url}")
+    print(f"models:    {', '.join(names) or 'none yet; run_pretrain.py makes one'}")
+    print(f"votes:     {settings.store_path}")
+    print("Ctrl-C ends it.", flush=True)
+    server.serve(open_browser=not arguments.no_browser)
+
+
 def main() -> None:
     parser = flags.Parser(description=__doc__)
+    parser.add_argument("--terminal", action="store_true", help="talk here instead of in the browser")
     parser.add_argument("--model", help="model folder (default: the latest in trained_models/)")
     parser.add_argument("--ask", metavar="TEXT", help="ask one question, print the reply and leave")
-    parser.add_argument(
-        "--mode", choices=MODES, default="dialogue", help="dialogue remembers earlier turns, qa does not"
-    )
-    parser.add_argument("--max-new-tokens", type=int, default=80, help="longest reply, in tokens (default 80)")
-    parser.add_argument(
-        "--beam-width", type=int, default=0, help="search for the likeliest reply with that many candidates"
-    )
-    group = parser.add_argument_group("sampling")
-    group.add_argument(
-        "--temperature", type=float, default=0.7, help="below 1 safer, above 1 wilder, 0 always the likeliest"
-    )
-    group.add_argument("--top-k", type=int, default=0, help="draw only from the K likeliest tokens (0: all)")
-    group.add_argument(
-        "--top-p", type=float, default=0.9, help="draw from the fewest tokens that reach this probability"
-    )
-    group.add_argument("--min-p", type=float, default=0.0, help="leave out tokens less than this share of the best one")
-    group.add_argument(
-        "--repetition-penalty", type=float, default=1.0, help="above 1, tokens already used become less likely"
-    )
-    group.add_argument(
-        "--no-repeat-ngram", type=int, default=0, help="never write the same N tokens twice (0: allowed)"
-    )
-    group.add_argument("--seed", type=int, default=0, help="the same seed gives the same replies")
+    page = parser.add_argument_group("page")
+    page.add_argument("--port", type=int, default=5000, help="port of the page (default 5000)")
+    page.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets others in; wants --token (default 127.0.0.1)")
+    page.add_argument("--token", help="a word that visitors must know")
+    page.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
+    talking = parser.add_argument_group("terminal (the page has these settings on it)")
+    talking.add_argument("--mode", choices=MODES, help="dialogue (default) remembers earlier turns, qa does not")
+    talking.add_argument("--max-new-tokens", type=int, help="longest reply, in tokens (default 80)")
+    talking.add_argument("--beam-width", type=int, help="search for the likeliest reply with that many candidates")
+    talking.add_argument("--temperature", type=float, help="below 1 safer, above 1 wilder, 0 likeliest (default 0.7)")
+    talking.add_argument("--top-k", type=int, help="draw only from the K likeliest tokens (0: all)")
+    talking.add_argument("--top-p", type=float, help="draw from the fewest tokens that reach this (default 0.9)")
+    talking.add_argument("--min-p", type=float, help="leave out tokens less than this share of the best one")
+    talking.add_argument("--repetition-penalty", type=float, help="above 1, tokens already used become less likely")
+    talking.add_argument("--no-repeat-ngram", type=int, help="never write the same N tokens twice (0: allowed)")
+    talking.add_argument("--seed", type=int, help="the same seed gives the same replies")
     flags.add_machine_flags(parser)
     arguments = parser.parse_args()
-    sampling = Sampling(**flags.given(arguments, [field.name for field in dataclasses.fields(Sampling)]))
-    if arguments.max_new_tokens < 1 or arguments.beam_width < 0:
+    drawing = flags.given(arguments, [field.name for field in dataclasses.fields(Sampling)])
+    sampling = dataclasses.replace(CHATTY, **drawing)
+    settings = flags.given(arguments, ["mode", "max_new_tokens", "beam_width"])
+    if settings.get("max_new_tokens", 1) < 1 or settings.get("beam_width", 0) < 0:
         raise UserError("--max-new-tokens must be at least 1 and --beam-width at least 0.")
+    if not (arguments.terminal or arguments.ask):
+        if unused := [*drawing, *settings]:
+            raise UserError(f"--{unused[0].replace('_', '-')} is for --terminal and --ask; the page has it on it.")
+        if arguments.model and not (Path(arguments.model) / "config.json").is_file():
+            raise UserError(f"{arguments.model} holds no model (no config.json).")
+        serve(arguments)
+        return
     folder = Path(arguments.model) if arguments.model else latest_model()
     model = load_model(folder, detect(arguments.device, arguments.dtype).device)
     need_tokenizer(model, folder)
-    chat = Chat(model, sampling, arguments.mode, arguments.max_new_tokens, arguments.beam_width)
+    chat = Chat(model, sampling, **settings)
     if arguments.ask:
         answer(chat, arguments.ask)
         return

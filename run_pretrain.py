@@ -15,7 +15,7 @@ def main() -> None:
     parser = flags.Parser(description=__doc__)
     flags.add_data_flags(parser, "pretrain")
     flags.add_model_flags(parser)
-    flags.add_training_flags(parser)
+    flags.add_settings_flags(parser)
     flags.add_machine_flags(parser)
     stage = Stage("pretrain", parser.parse_args())
     corpus = stage.open_corpus()

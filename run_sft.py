@@ -6,11 +6,9 @@ python run_sft.py --recipe movie          the Cornell movie dialogs
 python run_sft.py --from-scratch          without step 1, to see what it was good for
 """
 
-from pathlib import Path
-
 from minigpt import flags
 from minigpt.runtime import leave_processes
-from minigpt.stage import MODELS, Stage
+from minigpt.stage import Stage
 
 
 def main() -> None:
@@ -19,17 +17,15 @@ def main() -> None:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/pretrain)")
     start.add_argument("--from-scratch", action="store_true", help="start from random weights in that model's shape")
-    flags.add_training_flags(parser)
+    flags.add_settings_flags(parser)
     flags.add_machine_flags(parser)
     arguments = parser.parse_args()
     stage = Stage("sft", arguments)
-    default = MODELS / stage.recipe.name / "pretrain"
-    parent: Path | None = Path(arguments.init_from) if arguments.init_from else default
-    model = stage.parent_model(parent or default)
+    parent = stage.folder_of("pretrain", arguments.init_from)
+    model = stage.parent_model(parent)
     if arguments.from_scratch:
         model = type(model)(model.config, model.tokenizer)
-        parent = None
-    stage.train(model, stage.open_corpus(), parent)
+    stage.train(model, stage.open_corpus(), None if arguments.from_scratch else parent)
     stage.say(f"next:      python run_chat.py --model {stage.folder}")
 
 

@@ -6,7 +6,7 @@ The terminal and the web page use the same class.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .decode import beam_search, stream
@@ -14,37 +14,12 @@ from .examples import Turn
 from .model import GPT
 from .sampling import Sampling
 from .tokenizer import TextStream
+from .window import Window, fit_turns
 
 MODES = ("dialogue", "qa")
 CHATTY = Sampling(temperature=0.7, top_p=0.9)
 
-
-@dataclass(frozen=True)
-class Window:
-    """The token ids that the model reads, and how many of the oldest turns did not fit."""
-
-    ids: list[int]
-    dropped: int
-
-
-def fit_turns(model: GPT, turns: Sequence[Turn], reserve: int) -> Window:
-    """As many of the last turns as leave `reserve` tokens for the reply; whole turns only, and a user's turn first.
-
-    Raises ValueError if even the last turn alone is too long.
-    """
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
-    room = model.config.max_position_embeddings - reserve
-    for start in range(len(turns)):
-        if turns[start].role == "assistant":
-            continue
-        if model.answers:
-            ids = tokenizer.encode_prompt(turns[start:])
-        else:
-            ids = tokenizer.encode_document(" ".join(turn.text for turn in turns[start:]))
-        if len(ids) <= room:
-            return Window(ids, dropped=start)
-    raise ValueError(f"this text is longer than the {room} tokens that the model can read; make it shorter")
+__all__ = ["CHATTY", "MODES", "Chat", "Window", "fit_turns"]
 
 
 @dataclass
@@ -71,17 +46,8 @@ class Chat:
         self.dropped = window.dropped
         stop = {tokenizer.eos, tokenizer.bos}
         if self.beam_width:
-            penalty, ngram = self.sampling.repetition_penalty, self.sampling.no_repeat_ngram
-            found = beam_search(
-                self.model,
-                window.ids,
-                reserve,
-                self.beam_width,
-                repetition_penalty=penalty,
-                no_repeat_ngram=ngram,
-                stop=stop,
-            )
-            tokens = iter(found[0].ids)
+            wishes = {name: getattr(self.sampling, name) for name in ("repetition_penalty", "no_repeat_ngram")}
+            tokens = iter(beam_search(self.model, window.ids, reserve, self.beam_width, stop=stop, **wishes)[0].ids)
         else:
             tokens = stream(self.model, window.ids, reserve, self.sampling, stop)
         written = TextStream(tokenizer)

@@ -35,24 +35,37 @@ from .model import GPT
 from .tokenizer import Tokenizer
 
 WEIGHTS, CARD = "model.safetensors", "minigpt.json"
+HEAD = "score.weight"  # the name that Hugging Face gives the head of a model that scores
 MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
 def save_model(
-    folder: Path, model: GPT, tokenizer: Tokenizer, card: dict[str, Any], dtype: torch.dtype = torch.float32
+    folder: Path,
+    model: GPT,
+    tokenizer: Tokenizer,
+    card: dict[str, Any],
+    dtype: torch.dtype = torch.float32,
+    head: Tensor | None = None,
 ) -> None:
-    """Write a model folder. A full disk or a crash while writing leaves the old model; one in the instant of the
-    renames is noticed on loading, because the card vouches for the weights' SHA-256."""
+    """Write a model folder; with the `head` [1, C] of a reward model, one that scores.
+
+    A full disk or a crash while writing leaves the old model; one in the instant of the renames is noticed on loading,
+    because the card vouches for the weights' SHA-256.
+    """
     weights = {
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in to_hugging_face(model.state_dict(), model.config).items()
     }
+    if head is not None:
+        weights[HEAD] = head.detach().to(dtype).contiguous()
     data = save(weights, metadata={"format": "pt"})
     context = model.config.max_position_embeddings
     write_together(
         {
             folder / WEIGHTS: data,
-            folder / "config.json": to_json(hugging_face_config(model.config, tokenizer, dtype)),
+            folder / "config.json": to_json(
+                hugging_face_config(model.config, tokenizer, dtype, scores=head is not None)
+            ),
             folder / "tokenizer.model": tokenizer.model,
             folder / "tokenizer.json": to_json(hugging_face_tokenizer(tokenizer)),
             folder / "tokenizer_config.json": to_json(tokenizer_settings(context)),
@@ -63,7 +76,14 @@ def save_model(
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: float = 0.0) -> GPT:
     """Read a model folder, with its tokenizer if there is one. Raises UserError for anything but a sound one."""
-    folder = Path(folder)
+    model, head = read_model(Path(folder), dropout)
+    if head is not None:
+        raise UserError(f"{folder} is a reward model: it scores answers (run_reward.py --score), it cannot write.")
+    return model.to(device)
+
+
+def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, Tensor | None]:
+    """The model in a folder, and the head [1, C] on top of it if it is a reward model."""
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds no model (no config.json); name a folder that a run_*.py script wrote.")
     config = read_config(folder / "config.json").with_dropout(dropout)
@@ -75,6 +95,7 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: 
             " they belong to different runs."
         )
     weights = read_weights(folder / WEIGHTS, expected_hash=card.get("sha256"))
+    head = weights.pop(HEAD, None)
     model = GPT(config, tokenizer)
     try:
         model.load_state_dict(from_hugging_face(weights, config))
@@ -82,7 +103,7 @@ def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: 
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
     model.answers = card.get("stage", "pretrain") != "pretrain"
-    return model.to(device)
+    return model, head
 
 
 def need_tokenizer(model: GPT, folder: Path) -> Tokenizer:

@@ -117,10 +117,12 @@ class TrainingConfig:
     warmup_steps: int = setting(20, "steps in which the learning rate climbs to its height")
     decay: float = setting(0.5, "last part of the run in which the learning rate falls to zero")
     weight_decay: float = setting(0.0, "pull of the matrices towards zero, times the learning rate")
+    epsilon: float = setting(1e-8, "AdamW's epsilon; a large one leaves alone what has hardly any gradient")
     clip: float = setting(1.0, "longest gradient; longer ones are shortened to it")
     evaluations: int = setting(10, "times the validation loss is measured on the way")
     evaluation_rows: int = setting(64, "rows of a measurement on the way; the last one takes all")
     save_every: int = setting(100, "steps between saves of what --resume needs")
+    compile: bool = setting(False, "compile the model first: faster steps after half a minute's start")
     seed: int = setting(0, "seed of the weights, the order of the rows and dropout")
 
     def __post_init__(self) -> None:
@@ -131,9 +133,95 @@ class TrainingConfig:
         ]:  # fmt: skip
             if getattr(self, name) < least:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
-        if self.epochs <= 0 or self.clip <= 0:
-            raise UserError("epochs and clip must be above 0.")
+        if min(self.epochs, self.clip, self.epsilon) <= 0:
+            raise UserError("epochs, clip and epsilon must be above 0.")
         if not 0 < self.decay <= 1:
             raise UserError(f"decay is {self.decay}; it is a part of the run, above 0 and at most 1.")
         if self.optimizer not in ("muon", "adamw"):
             raise UserError(f"optimizer {self.optimizer!r} is unknown; choose muon or adamw.")
+
+
+@dataclass(frozen=True)
+class RewardConfig(TrainingConfig):
+    """How a reward model is trained, and where its comparisons come from if the corpus holds none."""
+
+    rater: str = setting(
+        "", "who compares the SFT model's answers, if nobody has: town (its grader) or film (the film's own reply)",
+        choices=("", "town", "film"),
+    )  # fmt: skip
+    pairs: int = setting(3000, "prompts that the SFT model answers twice for the rater")
+    noise: float = setting(0.0, "share of the rater's choices that are the wrong one")
+    length_bias: float = setting(0.0, "what each word of an answer is worth to the rater, beside quality from 0 to 1")
+    max_new_tokens: int = setting(48, "longest answer that the SFT model gives to the rater")
+    want: str = setting("positive", "the label that is rewarded, where the corpus holds labelled texts")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rater not in ("", "town", "film"):
+            raise UserError(f"rater {self.rater!r} is unknown; choose town or film.")
+        if self.pairs < 1 or self.max_new_tokens < 1:
+            raise UserError("pairs and max_new_tokens must be at least 1.")
+
+
+@dataclass(frozen=True)
+class DPOConfig(TrainingConfig):
+    """How DPO is run."""
+
+    beta: float = setting(0.1, "price of divergence from the SFT model: small values let the policy go further")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.beta <= 0:
+            raise UserError(f"beta is {self.beta}; it must be above 0.")
+
+
+@dataclass(frozen=True)
+class PPOConfig:
+    """How PPO is run. An update writes `episodes` answers, then learns from them `ppo_epochs` times."""
+
+    updates: int = setting(50, "rounds of writing answers and learning from them")
+    episodes: int = setting(128, "answers in one update")
+    minibatch: int = setting(64, "answers in one optimizer step")
+    micro_batch: int = setting(32, "answers in one forward pass; fewer need less memory")
+    ppo_epochs: int = setting(4, "times that an update's answers are learned from")
+    learning_rate: float = setting(1e-4, "Adam's learning rate for the policy; falls in a line to zero")
+    value_rate: float = setting(1e-3, "Adam's learning rate for the value head")
+    kl: float = setting(0.05, "price of a nat of divergence from the SFT model, in standard deviations of reward")
+    target_kl: float = setting(0.0, "divergence, in nats, that an adaptive price aims at; 0 keeps the price fixed")
+    horizon: int = setting(10_000, "episodes in which an adaptive price adjusts")
+    gamma: float = setting(1.0, "discount of later rewards")
+    lam: float = setting(0.95, "lambda of the advantage estimates: 1 trusts the outcome, 0 the value head")
+    clip: float = setting(0.2, "how far the ratio of new to old probability may move before its gradient stops")
+    value_clip: float = setting(0.2, "how far a value may move in one update before its gradient stops")
+    value_weight: float = setting(0.1, "weight of the value loss")
+    entropy_weight: float = setting(0.0, "bonus for undecided next-token distributions")
+    temperature: float = setting(1.0, "of the answers, and of every log-probability")
+    max_new_tokens: int = setting(48, "longest answer")
+    missing_end: float = setting(-1.0, "the score of an answer that was cut off before it ended")
+    max_gradient: float = setting(1.0, "longest gradient; longer ones are shortened to it")
+    max_kl: float = setting(20.0, "divergence, in nats, at which the run is stopped")
+    max_drift: float = setting(4.0, "factor by which length, endings or variety may drift before the run is stopped")
+    evaluations: int = setting(5, "times the policy answers the held-out prompts on the way")
+    evaluation_prompts: int = setting(128, "how many of the held-out prompts it answers")
+    save_every: int = setting(5, "updates between saves of what --resume needs")
+    seed: int = setting(0, "seed of the prompts' order and of the answers")
+
+    def __post_init__(self) -> None:
+        for name, least in [
+            ("updates", 1), ("episodes", 8), ("minibatch", 1), ("micro_batch", 1), ("ppo_epochs", 1),
+            ("learning_rate", 0), ("value_rate", 0), ("kl", 0), ("target_kl", 0), ("horizon", 1), ("value_weight", 0),
+            ("entropy_weight", 0), ("max_new_tokens", 1), ("evaluations", 1), ("evaluation_prompts", 8),
+            ("save_every", 1), ("seed", 0),
+        ]:  # fmt: skip
+            if getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
+        if self.episodes % self.minibatch:
+            raise UserError(f"{self.episodes} episodes cannot be cut into minibatches of {self.minibatch}.")
+        for name in ("gamma", "lam"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 0 and at most 1.")
+        for name in ("clip", "value_clip", "temperature", "max_gradient", "max_kl"):
+            if getattr(self, name) <= 0:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        if self.max_drift <= 1:
+            raise UserError(f"max_drift is {self.max_drift}; it is a factor above 1.")

@@ -8,11 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from .examples import Turn
 from .model import GPT, evaluating, padded_mask
 from .sampling import GREEDY, Sampling, adjust, draw
+from .window import prompt_ids
 
 
 class Reader:
@@ -30,16 +32,22 @@ class Reader:
         if longest >= context:
             raise ValueError(f"a prompt of {longest} tokens leaves no room in a context of {context}")
         self.model = model
-        self.room = min(max_new_tokens, context - longest)
         rows = [torch.tensor(prompt, dtype=torch.long) for prompt in prompts]
         ids = pad_sequence(rows, batch_first=True, padding_side="left").to(model.device)
         real = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True, padding_side="left").bool()
         self.real = real.to(model.device)
-        self.cache = model.new_cache(len(prompts), longest + self.room)
+        self.cache = model.new_cache(len(prompts), longest + min(max_new_tokens, context - longest))
         self.logits = self._read(ids)
+
+    @property
+    def room(self) -> int:
+        """How many more tokens the cache holds."""
+        return self.cache.capacity - self.cache.length
 
     def step(self, tokens: Tensor) -> Tensor:
         """Read one more token per row [B]; returns the scores [B, V] of what may follow."""
+        if self.room == 0:
+            self._end_at(self._longest(), self.cache.capacity)
         self.real = torch.cat([self.real, torch.ones_like(self.real[:, :1])], dim=1)
         self.logits = self._read(tokens[:, None])
         return self.logits
@@ -49,11 +57,48 @@ class Reader:
         self.real, self.logits = self.real[rows], self.logits[rows]
         self.cache.select(rows)
 
+    def join(self, other: Reader) -> None:
+        """Take over the rows of another reader of the same model: they go on below these, in step with them."""
+        length = max(self._longest(), other._longest())
+        capacity = min(self.model.config.max_position_embeddings, length + max(self.room, other.room))
+        for reader in (self, other):
+            reader._end_at(length, capacity)
+        self.real, self.logits = torch.cat([self.real, other.real]), torch.cat([self.logits, other.logits])
+        self.cache.keys = torch.cat([self.cache.keys, other.cache.keys], dim=1)
+        self.cache.values = torch.cat([self.cache.values, other.cache.values], dim=1)
+
+    def _longest(self) -> int:
+        return int(self.real.sum(1).max())
+
+    def _end_at(self, length: int, capacity: int) -> None:
+        """Let all rows end at column `length`: what is padding in every row goes, or padding is added in front."""
+        old, kept = self.cache, min(length, self.cache.length)
+        self.cache = self.model.new_cache(self.real.size(0), capacity)
+        self.cache.keys[..., length - kept : length, :] = old.keys[..., old.length - kept : old.length, :]
+        self.cache.values[..., length - kept : length, :] = old.values[..., old.length - kept : old.length, :]
+        self.cache.length = length
+        self.real = F.pad(self.real[:, -kept:], (length - kept, 0))
+
     def _read(self, ids: Tensor) -> Tensor:
         positions = (self.real.long().cumsum(1) - 1).clamp_min(0)[:, -ids.size(1) :]
         mask = None if self.real.all() else padded_mask(self.real, ids.size(1))
         hidden = self.model.hidden_states(ids, positions=positions, mask=mask, cache=self.cache)
         return self.model.logits(hidden[:, -1]).float()
+
+
+def uniforms(seed: int, count: int) -> Tensor:
+    """The random numbers in [0, 1) that a row's first `count` tokens are drawn with; a longer row begins the same."""
+    return torch.rand(count, generator=torch.Generator().manual_seed(seed))
+
+
+def choose(
+    logits: Tensor, histories: Sequence[Sequence[int]], sampling: Sampling, uniform: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The step that all strategies but beam share: from scores [B, V] to the next token of each row [B] and its
+    log-probability [B] in the distribution it was drawn from. `uniform` [B] holds the rows' random numbers."""
+    scores = adjust(logits, histories, sampling)
+    tokens = scores.argmax(-1) if sampling.temperature == 0 else draw(scores, uniform)
+    return tokens, scores.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
 
 
 @dataclass
@@ -75,18 +120,13 @@ def steps(
     """
     with evaluating(model):
         reader = Reader(model, prompts, max_new_tokens)
-    generators = (torch.Generator().manual_seed(sampling.seed + row) for row in range(len(prompts)))
-    uniforms = torch.stack([torch.rand(reader.room, generator=generator) for generator in generators])
+    room = reader.room
+    uniform = torch.stack([uniforms(sampling.seed + row, room) for row in range(len(prompts))])
     histories = [list(prompt) for prompt in prompts]
     rows = list(range(len(prompts)))  # rows[i] is the prompt that the reader's row i continues
     done: set[int] = set()
-    for position in range(reader.room):
-        scores = adjust(reader.logits, [histories[row] for row in rows], sampling)
-        if sampling.temperature == 0:
-            tokens = scores.argmax(-1)
-        else:
-            tokens = draw(scores, uniforms[rows, position])
-        logprobs = scores.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
+    for position in range(room):
+        tokens, logprobs = choose(reader.logits, [histories[row] for row in rows], sampling, uniform[rows, position])
         drawn = {
             row: (token, logprob)
             for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True)
@@ -96,7 +136,7 @@ def steps(
         for row, (token, _) in drawn.items():
             histories[row].append(token)
         done |= {row for row, (token, _) in drawn.items() if token in stop}
-        if len(done) == len(prompts) or position + 1 == reader.room:
+        if len(done) == len(prompts) or position + 1 == room:
             return
         with evaluating(model):
             # Finished rows ride along until half of them are gone: dropping rows copies the cache.
@@ -165,12 +205,14 @@ def beam_search(
     repetition_penalty: float = 1.0,
     no_repeat_ngram: int = 0,
     stop: Collection[int] = (),
+    trace: list[list[Hypothesis]] | None = None,
 ) -> list[Hypothesis]:
     """The likeliest continuations, best first, keeping `beam_width` candidates at each step.
 
     A candidate that ends leaves the beam and keeps its place in the result, so the beam narrows until all have
     ended or the room is used up; width 1 is therefore greedy decoding. Longer texts have smaller probabilities:
     dividing by length ** `length_penalty` makes them comparable (Wu et al. 2016, section 7; 0 turns it off).
+    Given a list `trace`, every step adds the candidates that it kept, ended ones included, for drawing the tree.
     """
     if beam_width < 1:
         raise ValueError(f"beam_width is {beam_width}; it must be at least 1")
@@ -181,14 +223,16 @@ def beam_search(
 
     with evaluating(model):
         reader = Reader(model, [prompt], max_new_tokens)
+        room = reader.room
         live: list[tuple[list[int], float]] = [([], 0.0)]
         ended: list[Hypothesis] = []
-        for position in range(reader.room):
+        for position in range(room):
             scores = adjust(reader.logits, [[*prompt, *ids] for ids, _ in live], penalties).log_softmax(-1)
             scores = scores.cpu().double()  # sums of many small numbers; Apple GPUs have no float64
             totals = scores + torch.tensor([[logprob] for _, logprob in live], dtype=torch.double)
             best = totals.flatten().topk(min(beam_width - len(ended), totals.numel()))
             parents, tokens, survivors = [], [], []
+            already = len(ended)
             for logprob, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
                 parent, token = divmod(index, totals.size(-1))
                 if logprob == float("-inf"):
@@ -200,7 +244,9 @@ def beam_search(
                     parents.append(parent)
                     tokens.append(token)
             live = survivors
-            if not live or position + 1 == reader.room:
+            if trace is not None:
+                trace.append(ended[already:] + [hypothesis(ids, logprob, finished=False) for ids, logprob in live])
+            if not live or position + 1 == room:
                 break
             reader.select(torch.tensor(parents, device=model.device))
             reader.step(torch.tensor(tokens, device=model.device))
@@ -215,13 +261,9 @@ def decode(model: GPT, input_str: str, strategy: str = "greedy", max_len: int = 
     has learned to answer answers the text as a user's turn; any other goes on with it.
     Raises ValueError for an unknown strategy and TypeError for an option that the strategy does not have.
     """
+    prompt = prompt_ids(model, [Turn("user", input_str)])
     tokenizer = model.tokenizer
-    if tokenizer is None:
-        raise ValueError("this model has no tokenizer; set model.tokenizer first")
-    if model.answers:
-        prompt = tokenizer.encode_prompt([Turn("user", input_str)])
-    else:
-        prompt = tokenizer.encode_document(input_str)
+    assert tokenizer is not None
     stop = {tokenizer.eos, tokenizer.bos}
     if strategy == "beam_search":
         ids = beam_search(model, prompt, max_len, stop=stop, **options)[0].ids

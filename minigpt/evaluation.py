@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -91,12 +92,14 @@ def evaluate(
     )
 
 
-def summed_loss(model: GPT, batch: Any) -> Tensor:
+def summed_loss(model: GPT, batch: Any, hidden_states: Callable[..., Tensor] | None = None) -> Tensor:
     """The cross-entropy of the next token, in nats, summed over the targets that count.
+
+    `hidden_states` may take the place of the model's own, e.g. when compiled.
 
     Only the positions that count go through the output projection: in fine-tuning that is half the work.
     """
     counts = batch.targets != IGNORE
-    hidden = model.hidden_states(**batch.model_inputs())
+    hidden = (hidden_states or model.hidden_states)(**batch.model_inputs())
     logits = model.logits(hidden[counts]).float()
     return torch.nn.functional.cross_entropy(logits, batch.targets[counts], reduction="sum")

@@ -1,4 +1,4 @@
-"""What a corpus holds and a model learns from: documents, conversations, comparisons, labelled texts.
+"""What a corpus holds and a model learns from: documents, conversations, and what people think of answers.
 
 Every example carries a `group`: the document it belongs to (an article, a film, an episode).
 Training and validation data are split by group, so that nothing leaks from one to the other.
@@ -6,7 +6,9 @@ Training and validation data are split by group, so that nothing leaks from one 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 ROLES = ("system", "user", "assistant")
 
@@ -48,9 +50,41 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class RatedAnswer:
+    """An answer to a prompt and the score a person gave it, on whatever scale the corpus uses."""
+
+    prompt: tuple[Turn, ...]
+    answer: str
+    rating: float
+    group: str = ""
+
+
+@dataclass(frozen=True)
 class LabelledText:
     """A text and the label somebody gave it."""
 
     text: str
     label: str
     group: str = ""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Turns that wait for an answer: the last of them is the user's."""
+
+    turns: tuple[Turn, ...]
+    group: str = ""
+
+
+def prompts_of(examples: Iterable[Any]) -> list[Prompt]:
+    """What is asked in examples of any kind that asks; a conversation asks wherever the assistant speaks."""
+    prompts: list[Prompt] = []
+    for example in examples:
+        if isinstance(example, Prompt):
+            prompts.append(example)
+        elif isinstance(example, Conversation):
+            ends = [i for i, turn in enumerate(example.turns) if turn.role == "assistant"]
+            prompts += [Prompt(example.turns[:end], example.turns[end - 1].text.lower()) for end in ends]
+        elif getattr(example, "prompt", ()):
+            prompts.append(Prompt(example.prompt, example.group))
+    return prompts

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .config import ARCHITECTURES, TrainingConfig
+from .corpus import FORMATS
 from .errors import UserError, nearest
 
 
@@ -29,11 +30,16 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def add_training_flags(parser: argparse.ArgumentParser) -> None:
-    """One flag for each field of TrainingConfig. A flag that is not given leaves the recipe's value."""
-    group = parser.add_argument_group("training (the recipe's value, or the default, if not given)")
-    for field in fields(TrainingConfig):
+def add_settings_flags(parser: argparse.ArgumentParser, settings: type = TrainingConfig) -> None:
+    """One flag for each field of a settings dataclass. A flag that is not given leaves the recipe's value."""
+    group = parser.add_argument_group("settings (the recipe's value, or the default, if not given)")
+    for field in fields(settings):
         assert field.default is not MISSING
+        if isinstance(field.default, bool):
+            group.add_argument(
+                f"--{field.name.replace('_', '-')}", action=argparse.BooleanOptionalAction, help=field.metadata["help"]
+            )
+            continue
         group.add_argument(
             f"--{field.name.replace('_', '-')}",
             type=type(field.default),
@@ -73,6 +79,7 @@ def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
     group = parser.add_argument_group("data and results")
     group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
     group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
+    group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
     group.add_argument("--corpora-dir", help="folder with corpora already on disk (also: the variable MINIGPT_CORPORA)")
     group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
     group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
@@ -81,6 +88,16 @@ def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
         "--resume", action="store_true", help="go on with an unfinished run in that folder, if there is one"
     )
     again.add_argument("--restart", action="store_true", help="throw an unfinished run in that folder away")
+
+
+def add_score_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scoring answers, instead of training")
+    group.add_argument(
+        "--score", nargs="?", const="", metavar="FILE",
+        help="print rewards: of --answer to --prompt, or of each row of a .jsonl file (the model is --out's)",
+    )  # fmt: skip
+    group.add_argument("--prompt", help="what was asked")
+    group.add_argument("--answer", help="what was answered")
 
 
 def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

@@ -29,7 +29,11 @@ GPT2_TOP = [
 ]
 
 
-def hugging_face_config(config: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype) -> dict[str, Any]:
+def hugging_face_config(
+    config: ModelConfig, tokenizer: Tokenizer, dtype: torch.dtype, scores: bool = False
+) -> dict[str, Any]:
+    """config.json; `scores` for a reward model, which Hugging Face calls sequence classification with one label."""
+    task = "ForSequenceClassification" if scores else None
     common = {
         "vocab_size": config.vocab_size,
         "torch_dtype": str(dtype).removeprefix("torch."),
@@ -37,10 +41,11 @@ def hugging_face_config(config: ModelConfig, tokenizer: Tokenizer, dtype: torch.
         "bos_token_id": tokenizer.bos,
         "eos_token_id": tokenizer.eos,
         "pad_token_id": tokenizer.pad,
+        **({"num_labels": 1, "problem_type": "regression"} if scores else {}),
     }
     if config.architecture == "gpt2":
         return {
-            "architectures": ["GPT2LMHeadModel"],
+            "architectures": [f"GPT2{task or 'LMHeadModel'}"],
             "model_type": "gpt2",
             "n_embd": config.hidden_size,
             "n_layer": config.num_hidden_layers,
@@ -52,7 +57,7 @@ def hugging_face_config(config: ModelConfig, tokenizer: Tokenizer, dtype: torch.
             **common,
         }
     return {
-        "architectures": ["Qwen3ForCausalLM"],
+        "architectures": [f"Qwen3{task or 'ForCausalLM'}"],
         "model_type": "qwen3",
         "hidden_size": config.hidden_size,
         "num_hidden_layers": config.num_hidden_layers,

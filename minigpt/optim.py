@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,23 +18,29 @@ class Optimizer:
     matrices. Embeddings, norms and biases take AdamW. `optimizer = "adamw"` takes AdamW for all.
     """
 
-    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
+    def __init__(self, parts: Sequence[torch.optim.Optimizer], clip: float) -> None:
+        self.parts = list(parts)
+        self.parameters = [p for part in parts for group in part.param_groups for p in group["params"]]
+        self.heights = [[group["lr"] for group in part.param_groups] for part in self.parts]
+        self.clip = clip
+
+    @classmethod
+    def for_training(cls, model: nn.Module, config: TrainingConfig) -> Optimizer:
+        """The Trainer's: Muon and AdamW, or AdamW alone."""
         inside: list[nn.Parameter] = []
         rest: list[nn.Parameter] = []
         for name, parameter in model.named_parameters():
             matrix = parameter.ndim == 2 and ".layers." in f".{name}"
             (inside if matrix else rest).append(parameter)
-        self.parameters = inside + rest
-        self.parts: list[torch.optim.Optimizer] = []
-        adamw: dict[str, Any] = dict(lr=config.learning_rate, betas=(0.9, 0.95), eps=1e-8)
+        parts: list[torch.optim.Optimizer] = []
+        adamw: dict[str, Any] = dict(lr=config.learning_rate, betas=(0.9, 0.95), eps=config.epsilon)
         if config.optimizer == "muon":
-            self.parts.append(torch.optim.Muon(inside, lr=config.matrix_rate, weight_decay=config.weight_decay))
-            self.parts.append(torch.optim.AdamW(rest, weight_decay=0.0, **adamw))
+            parts.append(torch.optim.Muon(inside, lr=config.matrix_rate, weight_decay=config.weight_decay))
+            parts.append(torch.optim.AdamW(rest, weight_decay=0.0, **adamw))
         else:
             groups = [{"params": inside, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-            self.parts.append(torch.optim.AdamW(groups, **adamw))
-        self.heights = [[group["lr"] for group in part.param_groups] for part in self.parts]
-        self.clip = config.clip
+            parts.append(torch.optim.AdamW(groups, **adamw))
+        return cls(parts, config.clip)
 
     def step(self, rate: float) -> float:
         """One step at `rate` times the configured learning rates; returns the gradient's length before clipping."""

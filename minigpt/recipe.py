@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .config import TrainingConfig
+from .config import DPOConfig, PPOConfig, RewardConfig, TrainingConfig
 from .corpus import FORMATS, CorpusLoader, Document
 from .corpus.catalogue import corpora_dir, find
 from .corpus.tinytown import ensure_corpora
@@ -16,7 +16,14 @@ from .errors import UserError, nearest
 
 RECIPES = Path(__file__).parent / "recipes"
 TINYTOWN = Path("corpora") / "tinytown"  # made here, also where the other corpora come from a read-only folder
-STAGES = ("pretrain", "sft")
+#: The stages in their order, and the settings that each of them has.
+STAGES: dict[str, type] = {
+    "pretrain": TrainingConfig,
+    "sft": TrainingConfig,
+    "reward": RewardConfig,
+    "ppo": PPOConfig,
+    "dpo": DPOConfig,
+}
 MODEL_SETTINGS = {"title": str, "depth": int, "context": int, "vocab_size": int, "characters": bool,
                   "architecture": str, "dropout": float}  # fmt: skip
 #: Text enough to learn a vocabulary from; more only takes longer.
@@ -35,22 +42,30 @@ class Recipe:
     def title(self) -> str:
         return self.model.get("title", self.name)
 
-    def training(self, stage: str) -> dict[str, Any]:
-        """The TrainingConfig fields that the recipe sets for a stage."""
+    @property
+    def truth_known(self) -> bool:
+        """Whether PPO's answers are about Tinytown, so that the town's grader can mark them."""
+        return self.stages.get("ppo", {}).get("corpus") == "tinytown/dialogs"
+
+    def settings(self, stage: str) -> dict[str, Any]:
+        """The fields of a stage's settings that the recipe sets."""
         return {k: v for k, v in self.stages[stage].items() if k not in ("corpus", "format")}
 
-    def open_corpus(self, stage: str, corpora: str | None = None, corpus: str | None = None) -> CorpusLoader:
-        """Read a stage's corpus, from `corpora` if it is there. `corpus`, a name or path, takes the recipe's place."""
-        where = corpus or self.stages[stage]["corpus"]
-        loader = FORMATS[self.stages[stage]["format"]]
-        return loader.read(locate(where, corpora))
+    def open_corpus(
+        self, stage: str, corpora: str | None = None, corpus: str | None = None, layout: str | None = None
+    ) -> CorpusLoader:
+        """Read a stage's corpus, from `corpora` if it is there. `corpus`, a name or path, takes the place of the
+        recipe's, and `layout`, a name in `FORMATS`, that of its format."""
+        loader = FORMATS[layout or self.stages[stage]["format"]]
+        return loader.read(locate(corpus or self.stages[stage]["corpus"], corpora))
 
     def tokenizer_texts(self, corpora: str | None = None, first: CorpusLoader | None = None) -> list[str]:
-        """The text that the recipe's tokenizer learns from: some of each stage's, taken evenly from all of it."""
+        """The text that the recipe's tokenizer learns from: some of the first two stages', taken evenly."""
         texts: list[str] = []
-        for i, stage in enumerate(self.stages):
+        stages = [stage for stage in self.stages if stage in ("pretrain", "sft")]
+        for i, stage in enumerate(stages):
             loader = first if first is not None and i == 0 else self.open_corpus(stage, corpora)
-            texts += sample_evenly(texts_of(loader.train), TOKENIZER_CHARACTERS // len(self.stages))
+            texts += sample_evenly(texts_of(loader.train), TOKENIZER_CHARACTERS // len(stages))
         return texts
 
 
@@ -70,8 +85,8 @@ def load_recipe(name: str) -> Recipe:
     model = {key: value for key, value in content.items() if not isinstance(value, dict)}
     _check_keys(path, "", model, MODEL_SETTINGS)
     _check_keys(path, "", stages, dict.fromkeys(STAGES, dict))
-    settings = {"corpus": str, "format": str} | {field.name: type(field.default) for field in fields(TrainingConfig)}
     for stage, values in stages.items():
+        settings = {"corpus": str, "format": str} | {f.name: type(f.default) for f in fields(STAGES[stage])}
         _check_keys(path, f"[{stage}] ", values, settings)
         for needed in ("corpus", "format"):
             if needed not in values:

@@ -7,16 +7,19 @@ import os
 import platform
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import Tensor
 
 from .errors import UserError
 
+T = TypeVar("T")
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -39,6 +42,11 @@ class Runtime:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, self.dtype)
 
+    def compiled(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """The same function by torch.compile; where that cannot work (no C++ compiler), it runs as it is."""
+        torch._dynamo.config.suppress_errors = True
+        return torch.compile(function)
+
     def sum(self, values: list[float]) -> list[float]:
         """Each value summed over all processes."""
         if self.world == 1:
@@ -54,6 +62,24 @@ class Runtime:
         work = [dist.all_reduce(p.grad, async_op=True) for p in parameters if p.grad is not None]
         for reduction in work:
             reduction.wait()
+
+    def share(self, count: int) -> slice:
+        """This process's part of `count` rows; the parts of all processes, one after the other, are the whole."""
+        return slice(count * self.rank // self.world, count * (self.rank + 1) // self.world)
+
+    def gather(self, items: list[T]) -> list[T]:
+        """The lists of all processes, one after the other."""
+        if self.world == 1:
+            return items
+        parts: list[list[T]] = [[] for _ in range(self.world)]
+        dist.all_gather_object(parts, items)
+        return [item for part in parts for item in part]
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Sum each tensor over all processes, in place."""
+        if self.world > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
 
     def agree(self, value: float) -> float:
         """Rank 0's value, on every process: clocks differ, and the processes must stop at the same step."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from . import flags
 from .checkpoint import MODEL_FILES, load_model, need_tokenizer, read_card, save_model
-from .config import ModelConfig, TrainingConfig
+from .config import ModelConfig
 from .corpus import CorpusLoader
 from .decode import generate
 from .errors import UserError
 from .examples import Conversation, Document, Turn
 from .files import friendly_disk_errors, write_atomically
 from .model import GPT
-from .recipe import Recipe, load_recipe
-from .report import CURVE, plot_curves
+from .plots import CURVE, plot_curves
+from .policy import VALUE_HEAD
+from .ppo_trainer import PPOTrainer
+from .recipe import STAGES, Recipe, load_recipe
 from .runtime import Runtime, detect, seed_everything
 from .sampling import Sampling
 from .state import METRICS, SAMPLES, STATE, TrainingState
@@ -26,8 +29,9 @@ from .tokenizer import Tokenizer
 from .trainer import Trainer
 
 MODELS = Path("trained_models")
+COMPARISONS = "comparisons.jsonl"  # what a simulated rater said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
-RUN_FILES = {*MODEL_FILES, STATE, METRICS, SAMPLES, CURVE}
+RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
 SHOWN = 3  # prompts that each validation answers
 
 
@@ -41,14 +45,15 @@ class Stage:
             raise UserError(f"the recipe {self.recipe.name} has no stage [{name}].")
         self.runtime: Runtime = detect(arguments.device, arguments.dtype)
         self.folder = Path(arguments.out) if arguments.out else MODELS / self.recipe.name / name
-        settings = self.recipe.training(name) | flags.given(arguments, [f.name for f in fields(TrainingConfig)])
+        kind = STAGES[name]
+        settings = self.recipe.settings(name) | flags.given(arguments, [f.name for f in fields(kind)])
         # A limit on the command line takes the place of the recipe's, whatever that counts in.
         limits = ("minutes", "steps", "epochs")
         if wanted := flags.given(arguments, limits):
             settings = {key: value for key, value in settings.items() if key not in limits} | wanted
-        self.training = TrainingConfig(**settings)
+        self.settings: Any = kind(**settings)
         self.resuming = self._is_resuming()
-        seed_everything(self.training.seed)
+        seed_everything(self.settings.seed)
 
     def _is_resuming(self) -> bool:
         """Whether there is a run to go on with. An unfinished one is never thrown away unasked."""
@@ -62,7 +67,7 @@ class Stage:
             )
         return unfinished and self.arguments.resume
 
-    def _claim_folder(self, tokenizer: Tokenizer) -> None:
+    def claim_folder(self, tokenizer: Tokenizer) -> None:
         """Make room for a new run: a finished model that is already there is kept once more, under another name."""
         if self.resuming or not self.runtime.is_main:
             return
@@ -88,8 +93,10 @@ class Stage:
         if self.runtime.is_main:
             print(text, flush=True)
 
-    def open_corpus(self) -> CorpusLoader:
-        corpus = self.recipe.open_corpus(self.name, self.arguments.corpora_dir, self.arguments.corpus)
+    def open_corpus(self, layout: str | None = None) -> CorpusLoader:
+        """The stage's corpus, or the command line's; `layout` is how to read the latter unless --format says it."""
+        corpus, wanted = self.arguments.corpus, self.arguments.format or (layout if self.arguments.corpus else None)
+        corpus = self.recipe.open_corpus(self.name, self.arguments.corpora_dir, corpus, wanted)
         self.say(f"corpus:    {corpus.summary()}")
         return corpus
 
@@ -115,12 +122,17 @@ class Stage:
         )
         return GPT(config, tokenizer)
 
+    def folder_of(self, stage: str, given: str | None) -> Path:
+        """The model folder of an earlier stage: the one given on the command line, else the recipe's."""
+        folder = Path(given) if given else MODELS / self.recipe.name / stage
+        if not given and not folder.exists():
+            raise UserError(
+                f"{folder} does not exist; run python run_{stage}.py --recipe {self.arguments.recipe} first."
+            )
+        return folder
+
     def parent_model(self, folder: Path) -> GPT:
         """The model that an earlier stage left in `folder`."""
-        if not folder.exists() and (MODELS / self.recipe.name / "pretrain") == folder:
-            raise UserError(
-                f"{folder} does not exist; run python run_pretrain.py --recipe {self.arguments.recipe} first."
-            )
         dropout = self.arguments.dropout
         if dropout is None:
             dropout = self.recipe.model.get("dropout", 0.0)
@@ -129,31 +141,47 @@ class Stage:
         return model
 
     def train(self, model: GPT, corpus: CorpusLoader, parent: Path | None = None) -> Trainer:
-        """Announce the run, train, save, draw the curve. Ctrl-C leaves a run that --resume goes on with."""
+        """Train a language model on the corpus."""
         tokenizer = model.tokenizer
         assert tokenizer is not None
-        card = {
-            "stage": self.name,
-            "recipe": self.recipe.name,
-            "parent": read_card(parent).get("sha256") if parent else None,
-        }
 
         def save(model: GPT, run: dict[str, Any]) -> None:
-            save_model(self.folder, model, tokenizer, {**card, "machine": self.runtime.describe(), **run})
+            save_model(self.folder, model, tokenizer, self.card(parent) | run)
 
         trainer = Trainer(
             model,
             corpus,
-            self.training,
+            self.settings,
             runtime=self.runtime,
             folder=self.folder,
             save=save,
             sample=Sampler(corpus),
-            origin=card["parent"] or "",
+            origin=self.origin(parent),
         )
-        self._claim_folder(tokenizer)
-        trainer.resume() if self.resuming else trainer.log.start()
+        self.claim_folder(tokenizer)
         self.announce(trainer)
+        self.run(trainer, plot_curves)
+        self.say(f"\n{trainer.scores or 'no validation text, so no validation loss'}")
+        return trainer
+
+    def card(self, parent: Path | None) -> dict[str, Any]:
+        """What every model's card begins with."""
+        return {
+            "stage": self.name,
+            "recipe": self.recipe.name,
+            "parent": self.origin(parent) or None,
+            "machine": self.runtime.describe(),
+        }
+
+    @staticmethod
+    def origin(*parents: Path | None) -> str:
+        """Names the weights that a run starts from: it is resumed only from the same ones."""
+        return "+".join(read_card(parent).get("sha256", "") for parent in parents if parent)
+
+    def run(self, trainer: Trainer | PPOTrainer, plot: Callable[[Path, str], Path]) -> None:
+        """Train, from where an earlier run was stopped if that is wished; draw the picture. Ctrl-C leaves a run that
+        --resume goes on with."""
+        trainer.resume() if self.resuming else trainer.log.start()
         try:
             trainer.train()
         except KeyboardInterrupt:
@@ -162,31 +190,36 @@ class Stage:
                 if trainer.saved_step
                 else "Nothing was saved yet."
             ) from None
-        if self.runtime.is_main:
-            plot_curves(self.folder, f"{self.recipe.title}: {self.name}")
-        self.say(f"\n{trainer.scores or 'no validation text, so no validation loss'}")
-        self.say(f"model:     {self.folder} (curve: {self.folder / 'curve.png'})")
-        return trainer
+        finally:
+            if self.runtime.is_main:
+                plot(self.folder, f"{self.recipe.title}: {self.name}")
+        self.say(f"model:     {self.folder}")
 
     def announce(self, trainer: Trainer) -> None:
         """What is about to happen, and how long it will take."""
-        model, config = trainer.model, trainer.model.config
-        tokens = min(trainer.config.batch_size, trainer.rows_per_epoch) * config.max_position_embeddings
+        settings = trainer.config
+        tokens = trainer.rows.token_count / trainer.rows_per_epoch * min(settings.batch_size, trainer.rows_per_epoch)
         seconds = trainer.seconds_per_step()
-        if self.training.minutes:
-            length = f"{self.training.minutes - trainer.state.elapsed / 60:.1f} minutes"
+        if settings.minutes:
+            length = f"{settings.minutes:.1f} minutes"
         else:
-            left = trainer.total_steps - trainer.state.step
-            length = f"{left:,} steps, about {left * seconds / 60:.1f} minutes"
+            length = f"{trainer.total_steps:,} steps, about {trainer.total_steps * seconds / 60:.1f} minutes"
         dropped = "".join(f", dropped {n:,} {why}" for why, n in getattr(trainer.rows, "dropped", {}).items())
         self.say(
+            f"{self.introduce(trainer.model)}\n"
+            f"data:      {trainer.rows.token_count:,} tokens, {trainer.rows_per_epoch:,} rows an epoch{dropped}\n"
+            f"plan:      {length}; {tokens:,.0f} tokens a step, about {tokens / seconds:,.0f} tokens/s"
+            + ("; an earlier run goes on" if self.resuming else "")
+        )
+
+    def introduce(self, model: Any) -> str:
+        """Stage, machine and model, a line each."""
+        config: ModelConfig = model.config
+        return (
             f"stage:     {self.name} of {self.recipe.name} ({self.recipe.title})\n"
             f"machine:   {self.runtime.describe()}\n"
             f"model:     {config.architecture}, {config.num_hidden_layers} layers of {config.hidden_size},"
-            f" {model.parameter_count():,} parameters, context {config.max_position_embeddings}\n"
-            f"data:      {trainer.rows.token_count:,} tokens, {trainer.rows_per_epoch:,} rows an epoch{dropped}\n"
-            f"plan:      {length}; {tokens:,} tokens a step, about {tokens / seconds:,.0f} tokens/s"
-            + (f"; resuming at step {trainer.state.step:,}" if trainer.state.step else "")
+            f" {model.parameter_count():,} parameters, context {config.max_position_embeddings}"
         )
 
 

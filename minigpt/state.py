@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from .errors import UserError
-from .evaluation import Scores
 from .files import friendly_disk_errors, write_atomically
 from .optim import Optimizer
 
@@ -20,17 +20,11 @@ STATE, METRICS, SAMPLES = "training_state.safetensors", "metrics.jsonl", "sample
 
 
 @dataclass
-class TrainingState:
-    """Where a run stands. One file holds it all, so that a save is whole or did not happen."""
+class RunState:
+    """Where a run stands: a subclass adds its counters. One file holds it all, so a save is whole or did not happen."""
 
-    step: int = 0
-    tokens: int = 0
     elapsed: float = 0.0
     evaluations: int = 0
-    valid_loss: float = float("inf")
-    best_loss: float = float("inf")
-    train_losses: list[float] = field(default_factory=list)
-    valid_losses: list[tuple[int, float]] = field(default_factory=list)
     best: dict[str, Tensor] | None = None
 
     @staticmethod
@@ -52,7 +46,7 @@ class TrainingState:
         write_atomically(folder / STATE, save(tensors, metadata))
 
     @classmethod
-    def load(cls, folder: Path, model: nn.Module, optimizer: Optimizer, fingerprint: dict[str, Any]) -> TrainingState:
+    def load(cls, folder: Path, model: nn.Module, optimizer: Optimizer, fingerprint: dict[str, Any]) -> Self:
         """Put a saved run's weights and optimizer state back; raises UserError if the settings are not the same."""
         path = folder / STATE
         try:
@@ -70,10 +64,26 @@ class TrainingState:
             )
         model.load_state_dict(_below("model", tensors))
         optimizer.load(_below("optimizer", tensors))
-        state = cls(**counters)
-        state.valid_losses = [(int(step), loss) for step, loss in state.valid_losses]
-        state.best = _below("best", tensors) or None
-        return state
+        return cls(**counters, best=_below("best", tensors) or None)
+
+    def keep_best(self, model: nn.Module) -> None:
+        """The weights as they are now are the best so far."""
+        self.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+@dataclass
+class TrainingState(RunState):
+    """Where the Trainer stands."""
+
+    step: int = 0
+    tokens: int = 0
+    valid_loss: float = float("inf")
+    best_loss: float = float("inf")
+    train_losses: list[float] = field(default_factory=list)
+    valid_losses: list[tuple[int, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.valid_losses = [(int(step), loss) for step, loss in self.valid_losses]  # JSON has no tuples
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -100,17 +110,13 @@ class RunLog:
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
 
-    def train(self, state: TrainingState, loss: float, rate: float, speed: float) -> None:
-        self._append(METRICS, {"step": state.step, "tokens": state.tokens, "seconds": round(state.elapsed, 2),
-                               "train_loss": loss, "rate": rate, "tokens_per_second": round(speed)})  # fmt: skip
+    def metrics(self, row: dict[str, Any]) -> None:
+        """One line of numbers; it has a "step", and "valid" if it tells of a validation."""
+        self._append(METRICS, row)
 
-    def valid(self, state: TrainingState, scores: Scores) -> None:
-        self._append(METRICS, {"step": state.step, "tokens": state.tokens, "seconds": round(state.elapsed, 2),
-                               "valid": scores.as_dict()})  # fmt: skip
-
-    def samples(self, state: TrainingState, samples: list[dict[str, str]]) -> None:
+    def samples(self, step: int, samples: Sequence[dict[str, Any]]) -> None:
         for sample in samples:
-            self._append(SAMPLES, {"step": state.step, **sample})
+            self._append(SAMPLES, {"step": step, **sample})
 
     def start(self) -> None:
         """Empty both files."""
@@ -119,9 +125,9 @@ class RunLog:
     def rewind(self, step: int) -> None:
         """Forget what was logged after the save at `step`: the resumed run will log it again.
 
-        A validation comes after the save of the same step.
+        A validation and its samples come after the save of the same step.
         """
-        self._keep(lambda row: row["step"] < step or (row["step"] == step and "train_loss" in row))
+        self._keep(lambda row: row["step"] < step or (row["step"] == step and not {"valid", "prompt"} & row.keys()))
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         if self.folder is None:

@@ -19,10 +19,9 @@ import torch
 from tqdm import tqdm
 
 from .config import TrainingConfig
-from .data import Batch, ConversationRows, make_rows
 from .errors import UserError
-from .evaluation import Scores, evaluate, summed_loss
 from .model import GPT
+from .objective import LanguageModelling, Objective
 from .optim import Optimizer, rate_at
 from .runtime import Runtime, detect, seed_everything
 from .state import RunLog, TrainingState
@@ -44,21 +43,23 @@ class Trainer:
     Settings come as a TrainingConfig, or one by one as in the textbook chapter:
     `Trainer(model, corpus, learning_rate=0.001, epochs=200).train()`. With a `folder`, the run writes there
     `metrics.jsonl`, what resuming needs, and (through `save`) the best model so far. `origin` names the weights
-    that the run starts from: it is resumed only from the same ones.
+    that the run starts from: it is resumed only from the same ones. Another `objective` than language modelling
+    brings its own rows; then `corpus` may be None.
     """
 
     def __init__(
         self,
-        model: GPT,
+        model: Any,
         corpus: Any,
         config: TrainingConfig | None = None,
         *,
         runtime: Runtime | None = None,
         folder: Path | None = None,
-        save: Callable[[GPT, dict[str, Any]], None] | None = None,
-        sample: Callable[[GPT], list[dict[str, str]]] | None = None,
+        save: Callable[[Any, dict[str, Any]], None] | None = None,
+        sample: Callable[[Any], list[dict[str, str]]] | None = None,
         device: str | None = None,
         origin: str = "",
+        objective: Objective | None = None,
         **settings: Any,
     ) -> None:
         self.config = replace(config or TrainingConfig(), **settings)
@@ -67,9 +68,11 @@ class Trainer:
         self.tokenizer = model.tokenizer or corpus.tokenizer
         self.folder, self.save_model, self.sample, self.origin = folder, save, sample, origin
         context = model.config.max_position_embeddings
-        self.rows = make_rows(corpus.train, self.tokenizer, context)
-        self.valid_rows = make_rows(corpus.valid, self.tokenizer, context)
-        self.optimizer = Optimizer(model, self.config)
+        self.objective = objective or LanguageModelling(
+            self.model, corpus, self.tokenizer, self.runtime, self.config.compile
+        )
+        self.rows = self.objective.rows
+        self.optimizer = Optimizer.for_training(model, self.config)
         self.rows_per_epoch = len(self.rows.epoch(0, self.config.seed))
         if not self.rows_per_epoch:
             raise UserError("the corpus is too small for a single row of training; give more text.")
@@ -82,7 +85,7 @@ class Trainer:
         self.state = TrainingState()
         self.saved_step = 0
         self.log = RunLog(folder if self.runtime.is_main else None)
-        self.scores: Scores | None = None  # of the best model on all validation rows, once training is over
+        self.scores: Any = None  # of the best model on all validation rows, once training is over
         self._epoch_rows: tuple[int, Any] | None = None
 
     # The chapter's names.
@@ -119,7 +122,6 @@ class Trainer:
         config, state = self.config, self.state
         started = time.monotonic() - state.elapsed
         self.model.train()
-        self.model.answers = isinstance(self.rows, ConversationRows)
         bar = tqdm(
             total=100 if config.minutes else self.total_steps,
             initial=0 if config.minutes else state.step,
@@ -131,15 +133,20 @@ class Trainer:
             while True:
                 state.elapsed = self.runtime.agree(time.monotonic() - started)
                 progress = self.progress()
+                if progress >= 1:
+                    self.save_state()  # before the last validation, which a resumed run then logs again
                 if progress * config.evaluations >= state.evaluations:
                     self.validate(bar)
                 if progress >= 1:
-                    self.save_state()
                     break
                 tokens_before, clock = state.tokens, time.monotonic()
                 loss = self.step(progress)
                 speed = (state.tokens - tokens_before) / max(1e-9, time.monotonic() - clock)
-                self.log.train(state, loss, rate_at(state.step - 1, progress, config), speed)
+                self.log.metrics(self.here() | {
+                    "train_loss": loss,
+                    "rate": rate_at(state.step - 1, progress, config),
+                    "tokens_per_second": round(speed),
+                })  # fmt: skip
                 bar.set_postfix_str(f"loss {loss:.3f}, {speed:,.0f} tokens/s, valid {state.valid_loss:.3f}")
                 bar.update(round(100 * progress) - bar.n if config.minutes else 1)
                 stop = self.runtime.agree(stop_asked())
@@ -149,7 +156,7 @@ class Trainer:
                     raise KeyboardInterrupt
         if state.best is not None:
             self.model.load_state_dict(state.best)
-        self.scores = self.evaluate(overlap=self.model.config.max_position_embeddings // 2)
+        self.scores = self.evaluate(final=True)
         self.save(self.scores, finished=True)
         if self.folder is not None and self.runtime.is_main:
             TrainingState.remove(self.folder)
@@ -177,7 +184,7 @@ class Trainer:
         for start in range(0, share, self.micro_batch):
             micro = mine.rows(slice(start, start + self.micro_batch))
             with runtime.autocast():
-                loss = summed_loss(self.model, micro) / count
+                loss = self.objective.loss(micro) / count
             loss.backward()
             total += loss.item()
         if not share:  # a process without rows still takes part in the sum
@@ -201,14 +208,14 @@ class Trainer:
         for _ in range(2):  # the first pass is slow: memory is taken, kernels are chosen
             clock = time.monotonic()
             with self.runtime.autocast():
-                loss = summed_loss(self.model, micro)
+                loss = self.objective.loss(micro)
             loss.backward()
             loss.item()  # waits for the device, which works behind our back
             seconds = time.monotonic() - clock
         self.model.zero_grad(set_to_none=True)
         return 1.2 * seconds * len(batch.inputs) / rows / self.runtime.world
 
-    def global_batch(self, step: int) -> Batch:
+    def global_batch(self, step: int) -> Any:
         """The rows of one step. The rows that do not fill a last batch of an epoch are left for the next shuffle."""
         epoch, index = divmod(step, self.steps_per_epoch)
         if self._epoch_rows is None or self._epoch_rows[0] != epoch:
@@ -227,27 +234,30 @@ class Trainer:
             return
         state.valid_loss = scores.loss
         state.valid_losses.append((state.step, scores.loss))
-        self.log.valid(state, scores)
+        self.log.metrics(self.here() | {"valid": scores.as_dict()})
         if self.runtime.is_main and self.sample:
             samples = self.sample(self.model)
-            self.log.samples(state, samples)
+            self.log.samples(state.step, samples)
             shown = "".join(f"\n    {s['prompt']} -> {s['text']}" for s in samples[:1])
             bar.write(f"step {state.step:,}: {scores}{shown}")
         if scores.loss < state.best_loss:
             state.best_loss = scores.loss
-            state.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+            state.keep_best(self.model)
             self.save(scores)
 
-    def evaluate(self, limit: int | None = None, overlap: int = 0) -> Scores | None:
-        """Scores of the validation rows, or of the first `limit` of them; None if the corpus holds out nothing."""
-        rows = 2 * self.micro_batch
-        return evaluate(self.model, self.valid_rows, self.tokenizer, self.runtime, limit, rows, overlap)
+    def here(self) -> dict[str, Any]:
+        """How far the run is, for a line of the log."""
+        return {"step": self.state.step, "tokens": self.state.tokens, "seconds": round(self.state.elapsed, 2)}
 
-    def save(self, scores: Scores | None, finished: bool = False) -> None:
+    def evaluate(self, limit: int | None = None, final: bool = False) -> Any:
+        """Scores of the validation rows, or of the first `limit` of them; None if the corpus holds out nothing."""
+        return self.objective.evaluate(limit, 2 * self.micro_batch, final)
+
+    def save(self, scores: Any, finished: bool = False) -> None:
         if self.save_model and self.runtime.is_main:
             self.save_model(self.model, self.card(scores, finished))
 
-    def card(self, scores: Scores | None, finished: bool) -> dict[str, Any]:
+    def card(self, scores: Any, finished: bool) -> dict[str, Any]:
         """What the model's card says about this run."""
         state = self.state
         return {

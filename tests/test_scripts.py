@@ -109,7 +109,8 @@ def test_every_run_says_what_it_will_do_and_what_comes_next(town):
 
 def test_chat_in_the_terminal(town):
     model = ("--model", "trained_models/mine/sft")
-    talk = script("run_chat.py", *model, cwd=town, stdin="Where does Ada3 live?\n/qa\nAnd Ada4?\n/clear\n\n")
+    said = "Where does Ada3 live?\n/qa\nAnd Ada4?\n/clear\n\n"
+    talk = script("run_chat.py", "--terminal", *model, cwd=town, stdin=said)
     assert talk.returncode == 0, talk.stderr
     assert talk.stdout.count("model: ") == 2
     one = script("run_chat.py", *model, "--ask", "Where does Ada3 live?", cwd=town)

@@ -82,7 +82,8 @@ def test_the_best_model_is_the_one_returned_and_saved(tokenizer, corpus):
     model, _, valid_losses = trainer.train()
     runtime = detect("cpu")
     best = min(loss for _, loss in valid_losses)
-    assert evaluate(model, trainer.valid_rows, tokenizer, runtime, limit=64).loss == pytest.approx(best, abs=1e-6)
+    scores = evaluate(model, trainer.objective.valid_rows, tokenizer, runtime, limit=64)
+    assert scores.loss == pytest.approx(best, abs=1e-6)
     assert saved[-2] == pytest.approx(best)
 
 
@@ -115,7 +116,7 @@ def test_schedule_by_hand():
 
 def test_muon_takes_the_matrices_and_adamw_the_rest(tokenizer):
     model = new_model(tokenizer)
-    muon, adamw = Optimizer(model, TrainingConfig()).parts
+    muon, adamw = Optimizer.for_training(model, TrainingConfig()).parts
     assert isinstance(muon, torch.optim.Muon)
     matrices = {id(p) for p in muon.param_groups[0]["params"]}
     rest = {id(p) for p in adamw.param_groups[0]["params"]}
@@ -136,8 +137,8 @@ def test_bits_per_byte_and_word_perplexity_by_hand(tokenizer, corpus):
     """From the loss of every token one by one: nats over bytes, and nats over the words of the published file."""
     model = new_model(tokenizer)
     trainer = Trainer(model, corpus, steps=1, batch_size=4)
-    scores = evaluate(model, trainer.valid_rows, tokenizer, detect("cpu"))
-    table = trainer.valid_rows.in_order()
+    scores = evaluate(model, trainer.objective.valid_rows, tokenizer, detect("cpu"))
+    table = trainer.objective.valid_rows.in_order()
     nats, size, count = 0.0, 0, 0
     for i in range(len(table)):
         batch = table.batch(i, i + 1)
@@ -149,7 +150,7 @@ def test_bits_per_byte_and_word_perplexity_by_hand(tokenizer, corpus):
     assert scores.bits_per_byte == pytest.approx(nats / math.log(2) / size, rel=1e-4)
     words = sum(document.words for document in corpus.valid)
     assert scores.word_perplexity == pytest.approx(
-        math.exp(nats / count * trainer.valid_rows.token_count / words), rel=1e-4
+        math.exp(nats / count * trainer.objective.valid_rows.token_count / words), rel=1e-4
     )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ..examples import Comparison, Conversation, Document, LabelledText, Turn
+from ..examples import Comparison, Conversation, Document, LabelledText, Prompt, RatedAnswer, Turn
+from .labels import LabelCorpus
 from .loader import CorpusLoader, Parsed
 from .messages import LenientMessagesCorpus, MessagesCorpus
 from .movie import GuideCorpus, MovieCorpus
+from .preferences import ComparisonCorpus
+from .prompts import PromptCorpus
+from .ratings import RatingCorpus
 from .text import StreamCorpus, TextCorpus
 from .wiki import WikiCorpus
 
@@ -18,18 +22,28 @@ FORMATS: dict[str, type[CorpusLoader]] = {
     "stream": StreamCorpus,
     "messages": MessagesCorpus,
     "messages-lenient": LenientMessagesCorpus,
+    "comparisons": ComparisonCorpus,
+    "ratings": RatingCorpus,
+    "labels": LabelCorpus,
+    "prompts": PromptCorpus,
 }
 
 __all__ = [
     "FORMATS",
     "Comparison",
+    "ComparisonCorpus",
     "Conversation",
     "CorpusLoader",
     "Document",
+    "LabelCorpus",
     "LabelledText",
     "MessagesCorpus",
     "MovieCorpus",
     "Parsed",
+    "Prompt",
+    "PromptCorpus",
+    "RatedAnswer",
+    "RatingCorpus",
     "TextCorpus",
     "Turn",
     "WikiCorpus",

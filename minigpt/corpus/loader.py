@@ -13,10 +13,19 @@ from torch import Tensor
 
 from ..data import make_rows
 from ..errors import UserError
-from ..examples import Conversation, Document
+from ..examples import Comparison, Conversation, Document, LabelledText, Prompt, RatedAnswer
 from ..tokenizer import Tokenizer
 
 SHARED_TOKENIZER = Path(__file__).parents[1] / "shared_tokenizer.model"
+#: What a summary calls the examples.
+KINDS: dict[type, str] = {
+    Document: "documents",
+    Conversation: "conversations",
+    Comparison: "comparisons",
+    RatedAnswer: "rated answers",
+    LabelledText: "labelled texts",
+    Prompt: "prompts",
+}
 
 
 @dataclass
@@ -111,8 +120,7 @@ class CorpusLoader:
         if not hasattr(self, "train"):
             counts = "empty"
         else:
-            kinds = {Document: "documents", Conversation: "conversations"}
-            what = kinds.get(type(self.train[0]), "examples")
+            what = KINDS.get(type(self.train[0]), "examples")
             counts = f"{len(self.train):,} {what} to train on, {len(self.valid):,} to validate"
         dropped = ", ".join(f"{n:,} {why}" for why, n in sorted(self.dropped.items()))
         return f"{counts}; dropped: {dropped or 'nothing'}"

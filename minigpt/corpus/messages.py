@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..examples import Conversation, Turn
 from .jsonl import read_rows, read_text
 from .loader import CorpusLoader, Parsed
+from .rows import Skipped
 
 ROLE_NAMES = {
     "system": "system",
@@ -31,8 +32,8 @@ SPEAKER = re.compile(rf"({'|'.join(ROLE_NAMES)})[ \t]*[:：][ \t]*(.*)", re.IGNO
 Messages = list[tuple[str, Any]]  # role as it is written in the file, content as it came
 
 
-class Unlabelled(ValueError):
-    """A row nobody has annotated yet: not a mistake, so it is counted and skipped."""
+class Unlabelled(Skipped):
+    """A row nobody has annotated yet."""
 
 
 class MessagesCorpus(CorpusLoader):
@@ -40,7 +41,7 @@ class MessagesCorpus(CorpusLoader):
 
     In the .txt shape a blank line begins a new conversation, and a line without a speaker goes on with
     the turn above. A faulty row raises UserError with file and line; `read(path, lenient=True)` counts
-    such rows in `dropped` instead. The group is the row's `group` or `id`, or else its number.
+    such rows in `dropped` instead. The group is the `group` or `id` of the row, or of its post, or else its number.
     """
 
     layout = "a .jsonl or .json file of messages, conversations or instructions, or a .txt dialogue"
@@ -57,10 +58,12 @@ class MessagesCorpus(CorpusLoader):
         parsed = Parsed([])
         rows = _read_dialogue(path) if path.suffix.lower() == ".txt" else read_rows(path)
         for number, (line, row) in enumerate(rows, start=1):
-            group = str(row.get("group", row.get("id", number)))
+            source = row["info"] if isinstance(row.get("info"), dict) else row
+            group = source.get("group", source.get("id"))
+            group = str(number if group is None else group)
             try:
                 turns = to_conversation(row).turns
-            except Unlabelled as reason:
+            except Skipped as reason:
                 parsed.dropped[str(reason)] += 1
             except ValueError as error:
                 if not cls.lenient:
@@ -83,7 +86,7 @@ def to_conversation(row: Mapping[str, Any]) -> Conversation:
 
     After an optional system turn, user and assistant alternate, and the assistant has the last word.
     Raises ValueError with a sentence when the row has another shape or breaks these rules,
-    and Unlabelled when an annotator left it empty.
+    and Skipped when it is no mistake and yet nothing to learn from.
     """
     for keys, shape in SHAPES:
         if keys <= row.keys():
@@ -92,14 +95,26 @@ def to_conversation(row: Mapping[str, Any]) -> Conversation:
     else:
         known = "; ".join(" + ".join(sorted(keys)) for keys, _ in SHAPES)
         raise ValueError(f"columns {sorted(map(str, row))} are none of the known shapes ({known})")
-    if row.get("system"):
-        messages = [("system", row["system"]), *messages]
-    turns = tuple(_turn(role, content) for role, content in messages)
-    _check_order([turn.role for turn in turns])
+    turns = to_turns(messages, system=row.get("system"))
+    if "assistant" not in [turn.role for turn in turns]:
+        raise ValueError("no assistant turn to learn from")
+    if turns[-1].role != "assistant":
+        raise ValueError("the last turn is the user's, nobody answers it")
     return Conversation(turns)
 
 
-def _turn(name: Any, content: Any) -> Turn:
+def to_turns(messages: Messages, system: Any = None) -> tuple[Turn, ...]:
+    """The messages as turns, stripped, after the `system` text if there is one. Raises ValueError unless
+    user and assistant alternate, beginning with the user."""
+    if system:
+        messages = [("system", system), *messages]
+    turns = tuple(to_turn(role, content) for role, content in messages)
+    _check_order([turn.role for turn in turns])
+    return turns
+
+
+def to_turn(name: Any, content: Any) -> Turn:
+    """One turn, from a role as files name it. Raises ValueError when the role is unknown or there is no text."""
     role = ROLE_NAMES.get(str(name).lower())
     if role is None:
         raise ValueError(f"unknown role {name!r}, expected one of {', '.join(ROLE_NAMES)}")
@@ -111,9 +126,7 @@ def _turn(name: Any, content: Any) -> Turn:
 
 
 def _check_order(roles: list[str]) -> None:
-    if "assistant" not in roles:
-        raise ValueError("no assistant turn to learn from")
-    dialogue = roles[1:] if roles[0] == "system" else roles
+    dialogue = roles[1:] if roles[:1] == ["system"] else roles
     if "system" in dialogue:
         raise ValueError("a system turn may stand only once, at the beginning")
     for i, role in enumerate(dialogue):
@@ -121,14 +134,13 @@ def _check_order(roles: list[str]) -> None:
             if i == 0:
                 raise ValueError("the first turn is the assistant's, it answers nothing")
             raise ValueError(f"two {role} turns in a row")
-    if dialogue[-1] != "assistant":
-        raise ValueError("the last turn is the user's, nobody answers it")
 
 
 # -- the shapes ---------------------------------------------------------------------------------------
 
 
-def _messages(messages: Any) -> Messages:
+def read_messages(messages: Any) -> Messages:
+    """Role and content of every message in a list, whichever keys they have."""
     if not isinstance(messages, list):
         raise ValueError(f"expected a list of messages, found {type(messages).__name__}")
     return [_message(message) for message in messages]
@@ -141,13 +153,19 @@ def _message(message: Any) -> tuple[str, Any]:
     raise ValueError("a message needs role and content, or from and value")
 
 
+def read_prompt(prompt: Any) -> Messages:
+    """A prompt that is a text or a list of messages."""
+    return [("user", prompt)] if isinstance(prompt, str) else read_messages(prompt)
+
+
 def _prompt_completion(row: Mapping[str, Any]) -> Messages:
-    prompt, completion = row["prompt"], row["completion"]
-    asked = [("user", prompt)] if isinstance(prompt, str) else _messages(prompt)
-    return asked + ([("assistant", completion)] if isinstance(completion, str) else _messages(completion))
+    completion = row["completion"]
+    answer = [("assistant", completion)] if isinstance(completion, str) else read_messages(completion)
+    return read_prompt(row["prompt"]) + answer
 
 
-def _alpaca(row: Mapping[str, Any]) -> Messages:
+def alpaca_question(row: Mapping[str, Any]) -> Messages:
+    """What an alpaca row asks: its history, then the instruction with its input below."""
     messages: Messages = []
     for exchange in row.get("history") or []:
         if not isinstance(exchange, list) or len(exchange) != 2:
@@ -157,7 +175,30 @@ def _alpaca(row: Mapping[str, Any]) -> Messages:
     if not isinstance(instruction, str) or not isinstance(extra, str):
         raise ValueError("instruction and input must be strings")
     question = f"{instruction}\n{extra}" if extra.strip() else instruction
-    return [*messages, ("user", question), ("assistant", row["output"])]
+    return [*messages, ("user", question)]
+
+
+def post_text(info: Any) -> str:
+    """The post of a summarize_from_feedback row, below its title, or else its news article.
+
+    Whoever summarises it and whoever judges the summary reads this same text. Raises Skipped where both are null.
+    """
+    if not isinstance(info, dict):
+        raise ValueError(f"info must be an object with a post or an article, found {type(info).__name__}")
+    title, post, article = (info.get(column) or "" for column in ("title", "post", "article"))
+    if not all(isinstance(text, str) for text in (title, post, article)):
+        raise ValueError("title, post and article must be strings or null")
+    if post.strip():
+        return f"{title}\n{post}".strip()
+    if article.strip():
+        return article.strip()
+    raise Skipped("rows with neither a post nor an article")
+
+
+def _post_summary(row: Mapping[str, Any]) -> Messages:
+    summary = row["summary"]
+    text = summary.get("text") if isinstance(summary, dict) else summary
+    return [("user", post_text(row.get("info", row))), ("assistant", text)]
 
 
 def _labelled(row: Mapping[str, Any]) -> Messages:
@@ -175,10 +216,12 @@ def _summary(column: str) -> Callable[[Mapping[str, Any]], Messages]:
 
 #: Columns that give a shape away, and how to read it; the first match counts.
 SHAPES: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Messages]], ...] = (
-    (frozenset({"messages"}), lambda row: _messages(row["messages"])),  # OpenAI
-    (frozenset({"conversations"}), lambda row: _messages(row["conversations"])),  # ShareGPT, minimind
+    (frozenset({"messages"}), lambda row: read_messages(row["messages"])),  # OpenAI
+    (frozenset({"conversations"}), lambda row: read_messages(row["conversations"])),  # ShareGPT, minimind
     (frozenset({"prompt", "completion"}), _prompt_completion),
-    (frozenset({"instruction", "output"}), _alpaca),
+    (frozenset({"instruction", "output"}), lambda row: [*alpaca_question(row), ("assistant", row["output"])]),
+    (frozenset({"info", "summary"}), _post_summary),  # summarize_from_feedback
+    (frozenset({"post", "summary"}), _post_summary),  # the posts it was made from, with their authors' summaries
     (frozenset({"original_text", "sum_text"}), _summary("original_text")),
     (frozenset({"orignal_text", "sum_text"}), _summary("orignal_text")),  # so spelt in published files
     (frozenset({"text", "label"}), _labelled),  # doccano

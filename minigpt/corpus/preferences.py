@@ -1,0 +1,184 @@
+"""ComparisonCorpus: two answers to one prompt and which of them people prefer, in every shape they are published in.
+
+`to_comparisons` knows the shapes of single rows; the class reads files of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..examples import Comparison, RatedAnswer
+from .loader import CorpusLoader, Parsed
+from .prompts import answer_text, prompt_of, split_pair
+from .ratings import to_rated_answer
+from .rows import Row, Skipped, group_of, located_rows, parse_rows
+
+#: Votes of the chat page: which of the two answers is the better one.
+VOTES = {"left": 0, "right": 1}
+UNDECIDED = {"tie": "votes for a tie", "both_bad": "votes that both are bad"}
+
+
+class ComparisonCorpus(CorpusLoader):
+    """Comparisons of a .jsonl or .json file, or of a folder of them; see `PREFERENCES` for the columns.
+
+    Single verdicts (`prompt`, `completion`, `label` true or false) give a pair for each liked and each disliked
+    answer to the same prompt. The group is the prompt, so none is both learned and tested. A column `split` with
+    names such as train and valid1 is the publisher's own split.
+    """
+
+    layout = "a .jsonl or .json file of comparisons (or a folder of such files)"
+
+    @classmethod
+    def parse(cls, path: Path) -> Parsed:
+        dropped: Counter[str] = Counter()
+
+        def read(row: Row) -> list[Comparison] | list[RatedAnswer]:
+            is_verdict = {"completion", "label"} <= row.keys()
+            return [to_rated_answer(row)] if is_verdict else to_comparisons(row, dropped)
+
+        parsed = parse_rows(located_rows(path), read, dropped)
+        parsed.train = list(_pair_verdicts(parsed.train, dropped))
+        if parsed.valid is not None:
+            parsed.valid = list(_pair_verdicts(parsed.valid, dropped))
+        return parsed
+
+
+class Preference(NamedTuple):
+    """Answers in tiers, the best first; those within a tier are not compared. Only lists `may_repeat` an answer."""
+
+    tiers: list[list[Any]]
+    may_repeat: bool = False
+
+
+def to_comparisons(row: Row, dropped: Counter[str] | None = None) -> list[Comparison]:
+    """Every comparison in one row; the same pair gives an equal result in each shape.
+
+    Answers that a list holds twice keep their best place and are counted in `dropped`. Raises ValueError with a
+    sentence when the row has another shape or a text is missing, empty or compared with itself,
+    and Skipped when it is no mistake and yet prefers nothing.
+    """
+    for columns, prefer in PREFERENCES:
+        if columns <= row.keys():
+            preference = prefer(row)
+            break
+    else:
+        known = "; ".join(" + ".join(sorted(columns)) for columns, _ in PREFERENCES)
+        raise ValueError(f"columns {sorted(map(str, row))} are no comparison (known are {known})")
+    prompt = prompt_of(row)
+    tiers, repeated = _distinct(preference.tiers)
+    if repeated and not preference.may_repeat:
+        raise ValueError("both answers are the same text, so neither is better")
+    if repeated and dropped is not None:
+        dropped["answers that a list repeats"] += repeated
+    comparisons = [
+        Comparison(prompt, better, worse, group_of(prompt))
+        for upper, lower in combinations(tiers, 2)
+        for better in upper
+        for worse in lower
+    ]
+    if not comparisons:
+        raise Skipped("lists without two different answers")
+    return comparisons
+
+
+def _distinct(tiers: list[list[Any]]) -> tuple[list[list[str]], int]:
+    """The text of every answer, at its best place only, and how many were left out for that."""
+    seen: set[str] = set()
+    distinct: list[list[str]] = []
+    for tier in tiers:
+        texts = dict.fromkeys(answer_text(answer) for answer in tier)
+        distinct.append([text for text in texts if text not in seen])
+        seen.update(texts)
+    return distinct, sum(map(len, tiers)) - len(seen)
+
+
+def _pair_verdicts(examples: Iterable[Comparison | RatedAnswer], dropped: Counter[str]) -> Iterator[Comparison]:
+    """The comparisons, and those between answers to one prompt that people rated differently on average."""
+    rated: dict[str, list[RatedAnswer]] = {}
+    for example in examples:
+        if isinstance(example, Comparison):
+            yield example
+        else:
+            rated.setdefault(example.group, []).append(example)
+    for group, answers in rated.items():
+        ratings: dict[str, list[float]] = {}
+        for answer in answers:
+            ratings.setdefault(answer.answer, []).append(answer.rating)
+        mean = {text: sum(given) / len(given) for text, given in ratings.items()}
+        if len(set(mean.values())) == 1:
+            dropped["verdicts without a partner"] += len(answers)
+        for better in mean:
+            for worse in mean:
+                if mean[better] > mean[worse]:
+                    yield Comparison(answers[0].prompt, better, worse, group)
+
+
+# -- the shapes ---------------------------------------------------------------------------------------
+
+
+def _chosen_rejected(row: Row) -> Preference:
+    columns = [row["chosen"], row["rejected"]]
+    if any(isinstance(answers, list) and answers and isinstance(answers[0], str) for answers in columns):
+        tiers = [answers if isinstance(answers, list) else [answers] for answers in columns]
+        return Preference(tiers, may_repeat=True)
+    _, chosen, rejected = split_pair(row)
+    return Preference([[chosen], [rejected]])
+
+
+def _ranked(column: str) -> Callable[[Row], Preference]:
+    """Answers in a list, the best first."""
+
+    def prefer(row: Row) -> Preference:
+        if not isinstance(row[column], list):
+            raise ValueError(f"{column} must be a list of answers, the best first, found {type(row[column]).__name__}")
+        return Preference([[answer] for answer in row[column]], may_repeat=True)
+
+    return prefer
+
+
+def _choice(answers: Callable[[Row], Any]) -> Callable[[Row], Preference]:
+    """Two answers and the number of the better one."""
+
+    def prefer(row: Row) -> Preference:
+        choice = row.get("choice")
+        if type(choice) is not int or choice not in (0, 1):  # true and 1.0 would pass for 1
+            raise ValueError(f"choice must be 0 or 1, found {choice!r}")
+        return _pair(answers(row), choice)
+
+    return prefer
+
+
+def _vote(row: Row) -> Preference:
+    vote = str(row["vote"])
+    if vote in UNDECIDED:
+        raise Skipped(UNDECIDED[vote])
+    if vote not in VOTES:
+        raise ValueError(f"vote must be one of {', '.join([*VOTES, *UNDECIDED])}, found {row['vote']!r}")
+    return _pair(row["answers"], VOTES[vote])
+
+
+def _pair(answers: Any, better: int) -> Preference:
+    if not isinstance(answers, list) or len(answers) != 2:
+        found = f"{len(answers)} of them" if isinstance(answers, list) else type(answers).__name__
+        raise ValueError(f"expected a list of two answers, found {found}")
+    return Preference([[answers[better]], [answers[1 - better]]])
+
+
+#: Columns that give a shape away, beside those of the prompt, and how to read it; the first match counts.
+PREFERENCES: tuple[tuple[frozenset[str], Callable[[Row], Preference]], ...] = (
+    (frozenset({"chosen", "rejected"}), _chosen_rejected),  # TRL, LLaMA-Factory, minimind
+    (frozenset({"answers", "vote"}), _vote),  # the chat page of minigpt
+    (frozenset({"ranked"}), _ranked("ranked")),
+    (frozenset({"instruction", "output"}), _ranked("output")),  # LLaMA-Factory's ranked replies
+    (frozenset({"summaries"}), _choice(lambda row: row["summaries"])),  # summarize_from_feedback
+    (frozenset({"abstract"}), _choice(lambda row: row["abstract"])),
+    (frozenset({"summarize_0", "summarize_1"}), _choice(lambda row: [row["summarize_0"], row["summarize_1"]])),
+    (
+        frozenset({"good_summarize", "bad_summarize"}),
+        lambda row: Preference([[row["good_summarize"]], [row["bad_summarize"]]]),
+    ),
+)

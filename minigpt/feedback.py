@@ -1,0 +1,86 @@
+"""What the reward stage learns from: the corpus of a recipe, or answers that a simulated rater compares."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+from .answers import EncodedAnswer
+from .corpus import ComparisonCorpus, CorpusLoader
+from .corpus.tinytown import Town
+from .errors import UserError
+from .examples import Comparison, Conversation, Prompt, prompts_of
+from .files import write_atomically
+from .model import GPT
+from .policy import write_answers
+from .raters import SimulatedRater, film_samples, rated_samples
+from .sampling import Sampling
+from .stage import COMPARISONS, Stage
+from .window import fits
+
+HELD_OUT = 0.1  # share of the comparisons that measure the reward model; their prompts occur nowhere else
+REFERENCE_ANSWERS = 512
+
+
+def open_feedback(stage: Stage, model: GPT) -> CorpusLoader:
+    """The comparisons, ratings or labels of the reward stage.
+
+    Where a rater is to compare the `model`'s answers, that is done now, unless a run that is resumed has done it.
+    A corpus named on the command line takes the rater's place.
+    """
+    if stage.arguments.corpus or not stage.settings.rater:
+        return stage.open_corpus(layout="comparisons")
+    collected = stage.folder / COMPARISONS
+    if stage.resuming and collected.is_file():
+        return ComparisonCorpus.read(collected, valid_fraction=HELD_OUT)
+    settings = stage.settings
+    corpus = stage.open_corpus()
+    stage.say(f"feedback:  the model answers {settings.pairs:,} prompts, the rater ({settings.rater}) compares")
+    rng = random.Random(settings.seed)
+    if settings.rater == "film":
+        length = settings.max_new_tokens
+        conversations = [c for c in corpus.train if isinstance(c, Conversation) and fits(model, c.turns[:-1], length)]
+        rng.shuffle(conversations)
+        comparisons, dropped = film_samples(
+            model, conversations[: settings.pairs], settings.max_new_tokens, settings.seed
+        )
+    else:
+        prompts = [p for p in prompts_of(corpus.train) if fits(model, p.turns, settings.max_new_tokens)]
+        rng.shuffle(prompts)
+        town = Town()
+        rater = SimulatedRater(
+            lambda prompt, answer: town.grade(prompt, answer).score, settings.noise, settings.length_bias
+        )
+        comparisons, dropped = rated_samples(
+            model, prompts[: settings.pairs], rater, settings.max_new_tokens, settings.seed
+        )
+    return CorpusLoader(comparisons, valid_fraction=HELD_OUT, dropped=dropped)
+
+
+def save_comparisons(folder: Path, corpus: CorpusLoader) -> None:
+    """Write them where students can read them, in the shape that TRL and `--format comparisons` read."""
+    rows = [
+        {
+            "prompt": [{"role": turn.role, "content": turn.text} for turn in comparison.prompt],
+            "chosen": [{"role": "assistant", "content": comparison.chosen}],
+            "rejected": [{"role": "assistant", "content": comparison.rejected}],
+        }
+        for comparison in [*corpus.train, *corpus.valid]
+        if isinstance(comparison, Comparison)
+    ]
+    write_atomically(folder / COMPARISONS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def reference_answers(stage: Stage, model: GPT, corpus: CorpusLoader) -> list[EncodedAnswer]:
+    """Answers of the model that PPO will start from: on these, rewards shall have mean 0 and deviation 1."""
+    prompts: list[Prompt] = prompts_of(corpus.train)
+    if not prompts and "ppo" in stage.recipe.stages:
+        prompts = prompts_of(stage.recipe.open_corpus("ppo", stage.arguments.corpora_dir).train)
+    if not prompts:
+        raise UserError("labels have no prompts to answer; add a [ppo] stage with prompts to the recipe.")
+    random.Random(stage.settings.seed).shuffle(prompts)
+    length = stage.settings.max_new_tokens
+    chosen = [prompt for prompt in prompts if fits(model, prompt.turns, length)][:REFERENCE_ANSWERS]
+    episodes, _ = write_answers(model, chosen, length, Sampling(seed=stage.settings.seed))
+    return [EncodedAnswer(episode.ids, episode.start) for episode in episodes]

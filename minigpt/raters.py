@@ -1,0 +1,107 @@
+"""Where comparisons come from when nobody has voted yet: two answers, and a rater who says which is better.
+
+In Tinytown the grader plays the rater, as fair or as careless as one wishes. For film dialogs the film's own reply
+is better than what the model makes up, and better than a reply from another scene.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from .decode import Generated, generate
+from .errors import UserError
+from .examples import Comparison, Conversation, Prompt, Turn
+from .model import GPT
+from .sampling import Sampling
+from .window import fit_turns
+
+#: Says how good an answer to a prompt is; only differences count.
+Judge = Callable[[Sequence[Turn], str], float]
+AT_ONCE = 128  # prompts that are answered together
+
+
+def sample_answers(
+    model: GPT, prompts: Sequence[Sequence[Turn]], max_new_tokens: int, sampling: Sampling
+) -> list[Generated]:
+    """One answer to each prompt, or to as many of its last turns as fit; answer i draws with seed sampling.seed + i."""
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    ids = [fit_turns(model, prompt, max_new_tokens).ids for prompt in prompts]
+    answers: list[Generated] = []
+    for start in range(0, len(ids), AT_ONCE):
+        seeded = replace(sampling, seed=sampling.seed + start)
+        answers += generate(model, ids[start : start + AT_ONCE], max_new_tokens, seeded, {tokenizer.eos})
+    return answers
+
+
+def sample_texts(model: GPT, prompts: Sequence[Sequence[Turn]], max_new_tokens: int, seed: int) -> list[str]:
+    """One answer to each prompt, drawn from the model's own distribution."""
+    assert model.tokenizer is not None
+    drawn = sample_answers(model, prompts, max_new_tokens, Sampling(seed=seed))
+    return [model.tokenizer.decode(answer.ids).strip() for answer in drawn]
+
+
+@dataclass(frozen=True)
+class SimulatedRater:
+    """Compares two answers by `judge`, with human weaknesses: `noise` is how often the choice is the wrong one,
+    `length_bias` what each word of an answer is worth beside its quality of 0 to 1."""
+
+    judge: Judge
+    noise: float = 0.0
+    length_bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise <= 0.5:
+            raise UserError(f"noise is {self.noise}; it is a share of the choices, at least 0 and at most 0.5.")
+
+    def better(self, prompt: Sequence[Turn], a: str, b: str, rng: random.Random) -> str | None:
+        """The preferred one of two answers; None if they are as good as each other."""
+        worth = [self.judge(prompt, text) + self.length_bias * len(text.split()) for text in (a, b)]
+        if worth[0] == worth[1]:
+            return None
+        right = worth[0] > worth[1]
+        return a if right != (rng.random() < self.noise) else b
+
+
+def rated_samples(
+    model: GPT, prompts: Sequence[Prompt], rater: SimulatedRater, max_new_tokens: int, seed: int
+) -> tuple[list[Comparison], Counter[str]]:
+    """Two of the model's own answers to each prompt, compared; ties are counted as dropped."""
+    rng = random.Random(seed)
+    turns = [prompt.turns for prompt in prompts]
+    first = sample_texts(model, turns, max_new_tokens, seed)
+    second = sample_texts(model, turns, max_new_tokens, seed + len(turns))
+    comparisons: list[Comparison] = []
+    dropped: Counter[str] = Counter()
+    for prompt, a, b in zip(prompts, first, second, strict=True):
+        chosen = rater.better(prompt.turns, a, b, rng) if a and b and a != b else None
+        if chosen is None:
+            dropped["pairs of answers as good as each other"] += 1
+        else:
+            comparisons.append(Comparison(prompt.turns, chosen, b if chosen == a else a, prompt.group))
+    return comparisons, dropped
+
+
+def film_samples(
+    model: GPT, conversations: Sequence[Conversation], max_new_tokens: int, seed: int
+) -> tuple[list[Comparison], Counter[str]]:
+    """The film's own reply against a sampled one and against a reply from another scene, in turn."""
+    rng = random.Random(seed)
+    comparisons: list[Comparison] = []
+    dropped: Counter[str] = Counter()
+    invented = sample_texts(model, [c.turns[:-1] for c in conversations[::2]], max_new_tokens, seed)
+    for i, conversation in enumerate(conversations):
+        if i % 2 == 0:
+            other = invented[i // 2]
+        else:
+            scene = rng.choice(conversations)
+            other = scene.turns[-1].text
+        reply = conversation.turns[-1].text
+        if not other or other == reply:
+            dropped["pairs of the same reply"] += 1
+        else:
+            comparisons.append(Comparison(conversation.turns[:-1], reply, other, conversation.group))
+    return comparisons, dropped

@@ -1,0 +1,222 @@
+"""The reward model: the fine-tuned trunk with one number on top, read where the answer ends.
+
+People's judgements teach it in one of three ways, and the kind of example decides which:
+
+    Comparison     of two answers this one is better: Bradley-Terry ranking (Stiennon et al. 2020, section 3.4)
+    RatedAnswer    a score, such as 1 to 5: regression
+    LabelledText   a label, such as "positive": its log-odds
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .answers import AnswerBatch, AnswerRows, EncodedAnswer, answer_batch, encode_answer
+from .checkpoint import need_tokenizer, read_card, read_model, save_model
+from .errors import UserError
+from .examples import Comparison, LabelledText, RatedAnswer, Turn
+from .judging import JudgementScores, judge_comparisons, judge_labels, judge_ratings
+from .model import GPT, evaluating
+from .runtime import Runtime
+from .tokenizer import Tokenizer
+
+AT_ONCE = 64  # answers that one forward pass scores
+
+
+class RewardModel(nn.Module):
+    """`model` is the trunk, `head` turns its last hidden state into a score.
+
+    Scores come as `gain * raw + bias`: after `normalise`, the answers of the model that PPO starts from score 0 on
+    average, with standard deviation 1 (Ziegler et al. 2019, section 2.1), so that one KL coefficient suits every
+    reward model. One that learned from labelled texts does not read the prompt (`reads_prompt`).
+    """
+
+    def __init__(self, model: GPT, gain: float = 1.0, bias: float = 0.0, reads_prompt: bool = True) -> None:
+        super().__init__()
+        self.model = model
+        self.config = model.config
+        self.gain, self.bias, self.reads_prompt = gain, bias, reads_prompt
+        self.head = nn.Linear(model.config.hidden_size, 1, bias=False)
+        # Small enough for scores of about size one (Ziegler et al. 2019; their code, 1 / sqrt(size + 1)).
+        nn.init.normal_(self.head.weight, std=1 / math.sqrt(model.config.hidden_size + 1))
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        assert self.model.tokenizer is not None
+        return self.model.tokenizer
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """The raw score [B, T] of every beginning of rows ids [B, T], padded on the right."""
+        return self.head(self.model.hidden_states(ids)).squeeze(-1).float()
+
+    def at_end(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """The raw score [B] of rows of which the first `lengths` [B] ids are real: read at the last of them."""
+        return self(ids).gather(1, lengths[:, None] - 1).squeeze(1)
+
+    def normalised(self, raw: Tensor) -> Tensor:
+        return self.gain * raw + self.bias
+
+    def parameter_count(self) -> int:
+        return sum(p.numel() for p in self.parameters())
+
+    def score_ids(self, answers: Sequence[EncodedAnswer]) -> list[float]:
+        """Normalised scores of encoded answers."""
+        scores: list[float] = []
+        with evaluating(self):
+            for start in range(0, len(answers), AT_ONCE):
+                some = answers[start : start + AT_ONCE]
+                ids, _, lengths = answer_batch([[a] for a in some], [0.0] * len(some), self.tokenizer.pad).flat()
+                scores += self.normalised(self.at_end(ids.to(self.device), lengths.to(self.device))).tolist()
+        return scores
+
+    def encode(self, prompt: Sequence[Turn], answer: str) -> EncodedAnswer:
+        """Raises ValueError if prompt and answer do not fit the context."""
+        context = self.config.max_position_embeddings
+        encoded = encode_answer(self.tokenizer, prompt if self.reads_prompt else (), answer, context)
+        if encoded is None:
+            raise ValueError(f"prompt and answer are longer than the {context} tokens that the model can read")
+        return encoded
+
+    def score(self, examples: Sequence[tuple[Sequence[Turn], str]]) -> list[float]:
+        """The reward of each (prompt, answer). Raises ValueError for one that does not fit the context."""
+        return self.score_ids([self.encode(prompt, answer) for prompt, answer in examples])
+
+    def token_scores(self, prompt: Sequence[Turn], answer: str) -> list[float]:
+        """What the answer would score if it ended after each of its tokens; the last one is its score."""
+        ids, start = self.encode(prompt, answer)
+        endings = [EncodedAnswer([*ids[:end], self.tokenizer.eos], start) for end in range(start + 1, len(ids))]
+        return self.score_ids([*endings, EncodedAnswer(ids, start)])
+
+    def normalise(self, answers: Sequence[EncodedAnswer]) -> None:
+        """Set gain and bias so that these answers score 0 on average, with standard deviation 1."""
+        self.gain, self.bias = 1.0, 0.0
+        scores = torch.tensor(self.score_ids(answers), dtype=torch.double)
+        deviation = float(scores.std(correction=0))
+        if not deviation > 1e-6:
+            raise UserError("the reward model gives every answer the same score; it has learned nothing.")
+        self.gain = 1 / deviation
+        self.bias = -self.gain * float(scores.mean())
+
+
+def save_reward_model(folder: Path, model: RewardModel, card: dict[str, Any]) -> None:
+    """A model folder whose card also holds gain and bias; `AutoModelForSequenceClassification` gives the raw scores."""
+    card = card | {"gain": model.gain, "bias": model.bias, "reads_prompt": model.reads_prompt}
+    save_model(folder, model.model, model.tokenizer, card, head=model.head.weight)
+
+
+def load_reward_model(folder: str | Path, device: torch.device | str = "cpu") -> RewardModel:
+    """Read a reward model. Raises UserError for a folder that holds another kind of model."""
+    folder = Path(folder)
+    trunk, head = read_model(folder)
+    if head is None:
+        raise UserError(f"{folder} is not a reward model; run_reward.py trains one.")
+    need_tokenizer(trunk, folder)
+    card = read_card(folder)
+    model = RewardModel(trunk, card.get("gain", 1.0), card.get("bias", 0.0), card.get("reads_prompt", True))
+    with torch.no_grad():
+        model.head.weight.copy_(head)
+    return model.to(device).eval()
+
+
+# What people's judgements ask of raw scores [B, N]. Each loss is summed over the batch.
+
+
+def ranking_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """-log sigmoid(better - worse): the first of the two answers [B, 2] is the better one."""
+    return -F.logsigmoid(scores[:, 0] - scores[:, 1]).sum()
+
+
+def regression_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """Half the squared distance of the score [B, 1] from the rating [B]."""
+    return 0.5 * (scores[:, 0] - targets).square().sum()
+
+
+def label_loss(scores: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the score [B, 1], taken as the log-odds of the wanted label, with targets 1 or 0 [B]."""
+    return F.binary_cross_entropy_with_logits(scores[:, 0], targets, reduction="sum")
+
+
+LOSSES = {Comparison: ranking_loss, RatedAnswer: regression_loss, LabelledText: label_loss}
+
+
+def judged_rows(
+    examples: Sequence[Any], tokenizer: Tokenizer, context: int, want: str = "", scale: tuple[float, float] = (0.0, 1.0)
+) -> AnswerRows:
+    """Rows for the reward model. `want` is the label that is rewarded; ratings are shifted and divided by `scale`."""
+    groups: list[list[EncodedAnswer | None]] = []
+    targets: list[float] = []
+    for example in examples:
+        texts: tuple[str, ...]
+        if isinstance(example, Comparison):
+            texts, target = (example.chosen, example.rejected), 0.0
+        elif isinstance(example, RatedAnswer):
+            texts, target = (example.answer,), (example.rating - scale[0]) / scale[1]
+        else:
+            texts, target = (example.text,), float(example.label == want)
+        prompt = getattr(example, "prompt", ())
+        groups.append([encode_answer(tokenizer, prompt, text, context) for text in texts])
+        targets.append(target)
+    rows = AnswerRows(groups, targets, tokenizer)
+    if examples and not rows.groups:
+        raise UserError(f"no answer fits a context of {context} tokens together with its prompt.")
+    return rows
+
+
+class Judgement:
+    """The Trainer's objective for a reward model, on a corpus of comparisons, ratings or labelled texts."""
+
+    def __init__(self, model: RewardModel, corpus: Any, runtime: Runtime, want: str = "") -> None:
+        self.model, self.runtime = model, runtime
+        kind = type(corpus.train[0])
+        if kind not in LOSSES:
+            raise UserError(f"a reward model learns from comparisons, ratings or labels, not from {kind.__name__}s.")
+        self.kind, self.judge = kind, LOSSES[kind]
+        model.reads_prompt = kind is not LabelledText
+        scale = (0.0, 1.0)
+        if kind is RatedAnswer:
+            ratings = torch.tensor([example.rating for example in corpus.train])
+            scale = (float(ratings.mean()), float(ratings.std(correction=0)) or 1.0)
+        context = model.config.max_position_embeddings
+        self.rows = judged_rows(corpus.train, model.tokenizer, context, want, scale)
+        self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context, want, scale)
+
+    def scores(self, batch: AnswerBatch) -> Tensor:
+        """Raw scores [B, N]."""
+        ids, _, lengths = batch.flat()
+        return self.model.at_end(ids, lengths).view(len(batch.inputs), -1)
+
+    def loss(self, batch: AnswerBatch) -> Tensor:
+        return self.judge(self.scores(batch), batch.targets)
+
+    def evaluate(self, limit: int | None, at_once: int, final: bool) -> JudgementScores | None:
+        """See `JudgementScores`; every process measures all of it, for there are few judgements."""
+        table = self.valid_rows.in_order()
+        count = min(limit or len(table), len(table))
+        if not count:
+            return None
+        scores, targets, lengths, loss = [], [], [], 0.0
+        with evaluating(self.model):
+            for start in range(0, count, at_once):
+                batch = table.batch(start, min(start + at_once, count)).to(self.runtime.device)
+                with self.runtime.autocast():
+                    raw = self.scores(batch)
+                loss += float(self.judge(raw, batch.targets))
+                scores.append(raw.cpu())
+                targets.append(batch.targets.cpu())
+                lengths.append((batch.lengths - batch.starts).cpu())
+        all_scores, all_targets, all_lengths = torch.cat(scores), torch.cat(targets), torch.cat(lengths)
+        if self.kind is Comparison:
+            return judge_comparisons(all_scores, all_lengths, loss / count)
+        judge = judge_ratings if self.kind is RatedAnswer else judge_labels
+        return judge(all_scores[:, 0], all_targets, all_lengths[:, 0], loss / count)

@@ -1,0 +1,77 @@
+"""The app factory: puts settings, models, store, services and routes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+
+from ..model import GPT
+from . import errors, security
+from .engine import Engine
+from .models import Shelf
+from .retrain import Retraining
+from .routes import aliases, feedback, openai, page
+from .service import Service
+from .settings import Settings
+from .store import Store
+from .votes import Votes
+
+
+class App(Flask):
+    """A Flask app that knows what has to be closed with it."""
+
+    shelf: Shelf
+    store: Store
+    retraining: Retraining
+
+    def close(self, grace: float = 0.0) -> None:
+        """Stop writing answers (what runs may go on for `grace` seconds), stop a training, close the store."""
+        self.retraining.cancel()
+        self.shelf.close(grace)
+        self.store.close()
+
+
+def create_app(
+    settings: Settings | None = None,
+    *,
+    engine: Callable[[GPT], Engine] | None = None,
+    store: Store | None = None,
+    shelf: Shelf | None = None,
+) -> App:
+    """The chat page's server as a WSGI app.
+
+    `engine` makes what writes answers with a model; `store` keeps votes; both default to the real ones, and tests
+    bring their own. Models are loaded when first asked for; `app.shelf.preload()` loads the default one now.
+    """
+    settings = settings or Settings()
+
+    def real_engine(model: GPT) -> Engine:
+        return Engine(model, settings.running, settings.waiting, settings.answer_seconds)
+
+    app = App("minigpt.web", static_folder=str(page.STATIC), static_url_path="/static")
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.url_map.merge_slashes = False  # /v1//models is not found, rather than moved
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.shelf = shelf or Shelf(
+        settings.models,
+        engine or real_engine,
+        settings.device,
+        settings.loaded_models,
+        settings.waiting_looks,
+        settings.default_model,
+    )
+    app.store = store or Store(settings.store_path)
+    errors.install(app)
+    security.install(app, settings)
+    service = Service(settings, app.shelf, app.store)
+    votes = Votes(service)
+    app.retraining = Retraining(service, votes)
+    for blueprint in (
+        page.make(service, settings),
+        openai.make(service, settings),
+        feedback.make(service, votes, app.retraining, settings),
+        aliases.make(service),
+    ):
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,144 @@
+"""A reply on its way: tokens become pieces of text, stop strings are cut off, half characters held back."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..tokenizer import TextStream
+from .engine import Drawn, Ended, Ticket
+from .errors import ApiError
+from .models import Loaded
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Text that is new, and the tokens that brought it."""
+
+    text: str
+    drawn: list[Drawn] = field(default_factory=list)
+
+
+class Reply:
+    """One answer while it is written. Going through it yields pieces; afterwards the fields say how it ended.
+
+    `forced` are token ids that the answer begins with, `trim` leaves out the space before its first word, `short` says
+    that the context had no room for all the tokens that were asked for.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        ticket: Ticket,
+        *,
+        kind: str,
+        seed: int,
+        dropped: int = 0,
+        forced: Sequence[int] = (),
+        stops: Sequence[str] = (),
+        trim: bool = True,
+        short: bool = False,
+    ) -> None:
+        self.loaded, self.ticket, self.seed, self.dropped, self.stops = loaded, ticket, seed, dropped, stops
+        self.id = f"{kind}-{secrets.token_hex(12)}"
+        self.created = int(time.time())
+        self.started = time.monotonic()
+        self.ids = list(forced)
+        self.new_tokens = 0
+        self.text = ""
+        self.finish_reason: str | None = None
+        self.note: str | None = None
+        self.stop_string = False  # whether a stop string ended it
+        self.prompt_tokens = len(ticket.job.ids) - len(forced)
+        self._written = TextStream(loaded.tokenizer)
+        self._short = short
+        self._trim, self._held, self._drawn = trim, "", list[Drawn]()
+        for token in forced:
+            self._held += self._written.feed(token)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def ended_itself(self) -> bool:
+        """Whether the model drew its end mark, rather than being stopped."""
+        return self.finish_reason == "stop" and self.note is None and not self.stop_string
+
+    def pieces(self, tick: float, gone: Callable[[], bool] = lambda: False) -> Generator[Piece | None, None, None]:
+        """The pieces as they are written; None after every `tick` seconds of silence, so that a stream can say `ping`.
+
+        `gone` is asked in each silence: if it says yes, the answer ends there.
+        """
+        try:
+            if self._held and (text := self._release(last=False)):
+                yield Piece(text)
+            while self.finish_reason is None:
+                event = self.ticket.next(tick)
+                if event is None:
+                    if gone():
+                        self._end("stop", "stopped")
+                    else:
+                        yield None
+                elif isinstance(event, Drawn):
+                    if (piece := self._take(event)) is not None:
+                        yield piece
+                else:
+                    yield from self._finish(event)
+        finally:
+            self.ticket.cancel()
+            if self.finish_reason is None:
+                self._end("stop", "stopped")
+
+    def _take(self, drawn: Drawn) -> Piece | None:
+        self.ids.append(drawn.token)
+        self.new_tokens += 1
+        self._drawn.append(drawn)
+        self._held += self._written.feed(drawn.token)
+        return self._piece(self._release(last=False))
+
+    def _finish(self, end: Ended) -> Iterator[Piece]:
+        self._held += self._written.flush()
+        if end.reason == "error":
+            raise ApiError(503, "shutting_down" if "shutting" in (end.note or "") else "model_failed",
+                           f"The answer was cut off: {end.note}.", retry_after=10)  # fmt: skip
+        text = self._release(last=True)
+        if self.finish_reason is None:  # a stop string may be the very last thing
+            self._end(end.reason, "context" if end.reason == "length" and self._short else end.note)
+        if text or self._drawn:
+            yield Piece(text, self._drawn)
+
+    def _piece(self, text: str) -> Piece | None:
+        if not text:
+            return None
+        piece = Piece(text, self._drawn)
+        self._drawn = []
+        return piece
+
+    def _release(self, last: bool) -> str:
+        """As much of the held text as can no longer be part of a stop string."""
+        if self._trim and not self.text:
+            self._held = self._held.lstrip()
+        cuts = [at for stop in self.stops if (at := self._held.find(stop)) >= 0]
+        if cuts:
+            ready, self._held = self._held[: min(cuts)], ""
+            self.ticket.cancel()
+            self.stop_string = True
+            self._end("stop", None)
+        elif last:
+            ready, self._held = self._held, ""
+        else:
+            keep = max((_overlap(self._held, stop) for stop in self.stops), default=0)
+            ready, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        self.text += ready
+        return ready
+
+    def _end(self, reason: str, note: str | None) -> None:
+        self.finish_reason, self.note = reason, note
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many of the last characters of `text` may be the beginning of `stop`."""
+    return next((n for n in range(min(len(text), len(stop) - 1), 0, -1) if text.endswith(stop[:n])), 0)

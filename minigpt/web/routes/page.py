@@ -1,0 +1,172 @@
+"""The page, what it needs to know, whether the server is well, and the views that look inside a model."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response, current_app, send_from_directory
+
+from ... import __version__
+from ...decode import beam_search
+from ...model import explicit_attention
+from ...reward import RewardModel
+from ...sampling import adjust
+from ...window import fit_turns
+from .. import look, retrain, training, votes
+from ..errors import ApiError
+from ..openapi import describe
+from ..schema import takes
+from ..service import Body, Service
+from ..settings import Settings
+from ..sse import Frames, client_gone, frame, stream
+from . import tables
+
+STATIC = Path(__file__).parents[1] / "static"
+
+#: "Show the code": what computes what a panel shows.
+SOURCES: dict[str, Callable[..., Any] | type] = {
+    "chat": fit_turns,
+    "sampling": adjust,
+    "beam": beam_search,
+    "attention": explicit_attention,
+    "tokens": look.show_choices,
+    "reward": RewardModel,
+    "compare": look.distance,
+    "vote": votes.Votes.pair,
+    "retrain": retrain.Retraining,
+    "training": training.Runs,
+}
+
+#: Questions for the models of Tinytown, for an empty chat.
+EXAMPLES = {
+    "tinytown": ["Where does Max Chase live?", "What is Rosa Merrick's job?", "How old is Paul Drake?"],
+}
+
+
+def make(service: Service, settings: Settings) -> Blueprint:
+    page = Blueprint("page", __name__)
+
+    @page.get("/")
+    @takes(answer="text/html")
+    def index() -> Response:
+        """The chat page."""
+        if not (STATIC / "index.html").is_file():
+            raise ApiError(404, "not_found", "This installation came without its page; the API works.")
+        return send_from_directory(STATIC, "index.html")
+
+    @page.get("/health")
+    @takes()
+    def health() -> tuple[Body, int]:
+        """Whether the server is ready; it neither loads nor waits for anything."""
+        running, waiting = service.shelf.queue()
+        about = {"models": service.shelf.loaded(), "device": settings.device,
+                 "queue": {"running": running, "waiting": waiting}}  # fmt: skip
+        if service.shelf.closing:
+            error = ApiError(503, "shutting_down", "The server is shutting down.")
+            return {"status": "stopping", **about, **error.body()}, 503
+        if not service.shelf.ready.is_set():
+            error = ApiError(503, "loading", "The model is being loaded.")
+            return {"status": "loading", **about, **error.body()}, 503
+        return {"status": "ok", **about}, 200
+
+    @page.get("/openapi.json")
+    @takes()
+    def openapi() -> Body:
+        """This description."""
+        return describe(current_app)
+
+    @page.get("/api/settings")
+    @takes()
+    def known() -> Body:
+        """What the page needs to know before it shows anything."""
+        entries = service.shelf.entries()
+        default = service.shelf.default(entries)
+        recipe = entries[default].card.get("recipe") if default else None
+        decoding = [
+            {"name": name, "type": field.type, "default": field.default, "meaning": field.meaning,
+             "minimum": field.minimum if field.above is None else field.above,
+             "maximum": field.maximum if field.below is None else field.below}
+            for name, field in tables.DECODING.items()
+            if name != "stop"
+        ]  # fmt: skip
+        return {
+            "version": __version__,
+            "default_model": default,
+            "decoding": decoding,
+            "limits": tables.limits(settings),
+            "examples": EXAMPLES.get(str(recipe), []),
+            "sources": _sources(),
+        }
+
+    @page.post("/api/compare")
+    @takes(tables.COMPARE)
+    def compare(body: Body) -> Body | Response:
+        """One prompt answered by several models, with reward and distance from the SFT model."""
+        service.turns(body)  # a mistake is told before the stream begins
+        for name in body["models"]:
+            service.shelf.find(name)
+        events = service.compare(body, client_gone())
+        if body["stream"]:
+            return stream(_compare_frames(events), settings.ping_seconds)
+        columns: dict[int, Body] = {}
+        seed = 0
+        for event in events:
+            if event is not None and event[0] == "column":
+                columns[event[1]["column"]] = event[1]
+            elif event is not None and event[0] == "start":
+                seed = event[1]["seed"]
+        return {"seed": seed, "columns": [columns[i] for i in sorted(columns)]}
+
+    @page.post("/api/tokens")
+    @takes(tables.TOKENS)
+    def tokens(body: Body) -> Body:
+        """What the model read, and its choices at each token of an answer."""
+        return service.tokens(body)
+
+    @page.post("/api/attention")
+    @takes(tables.ATTENTION)
+    def attention(body: Body) -> Body:
+        """Where one attention head looks."""
+        return service.attention(body)
+
+    @page.post("/api/beam")
+    @takes(tables.BEAM)
+    def beam(body: Body) -> Body:
+        """A beam search as a tree."""
+        return service.beam(body)
+
+    @page.post("/api/tokenize")
+    @takes(tables.TOKENIZE)
+    def tokenize(body: Body) -> Body:
+        """A text or a conversation in tokens."""
+        return service.tokenize(body)
+
+    @page.post("/api/score")
+    @takes(tables.SCORE)
+    def score(body: Body) -> Body:
+        """The reward of given answers."""
+        return service.score(body)
+
+    return page
+
+
+def _compare_frames(events: Generator[tuple[str, Body] | None, None, None]) -> Frames:
+    with contextlib.closing(events):
+        for event in events:
+            yield None if event is None else frame(event[1], event[0])
+    yield frame({}, "done")
+
+
+def _sources() -> dict[str, Body]:
+    """File and line of what computes each panel."""
+    root = Path(__file__).parents[3]
+    out = {}
+    for panel, thing in SOURCES.items():
+        path = Path(inspect.getsourcefile(thing) or __file__).resolve()
+        line = inspect.getsourcelines(thing)[1]
+        out[panel] = {"file": path.relative_to(root).as_posix(), "line": line}
+    return out

@@ -1,0 +1,104 @@
+"""Who may ask: the Host and Origin checks, the token, and the headers that every response carries."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+import re
+import secrets
+import time
+
+from flask import Flask, Response, g, request
+
+from .errors import ApiError
+from .settings import Settings
+
+log = logging.getLogger("minigpt.web")
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+#: What anybody may load: the page itself holds no secret, and has to be there to ask for the token.
+OPEN_ENDPOINTS = ("page.index", "static")
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def split_host(host: str) -> str | None:
+    """The name in a Host header, in lower case and without the port; None if it is not one."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", host)
+    return match[1].lower() if match else None
+
+
+def is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def host_allowed(host: str, settings: Settings) -> bool:
+    """A page of another site can let its own name point to this machine (DNS rebinding), but then the Host header
+    still holds that name. An IP address cannot be made to point elsewhere."""
+    name = split_host(host)
+    if name is None:
+        return False
+    if settings.hosts is None:
+        return is_ip(name) or name in LOOPBACK
+    return name in LOOPBACK or name in settings.hosts
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Check every request before anything else reads it, and dress every response."""
+
+    @app.before_request
+    def check() -> None:
+        g.began, g.number = time.monotonic(), secrets.token_hex(4)
+        if not host_allowed(request.environ.get("HTTP_HOST", ""), settings):
+            raise ApiError(400, "foreign_host", "This server does not answer to that name.")
+        if request.method not in ("GET", "HEAD", "OPTIONS"):
+            own = f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}"
+            origin = request.headers.get("Origin")
+            if origin is not None and origin.lower() != own.lower():
+                raise ApiError(403, "foreign_origin", "Another site's page may not write here.")
+        if request.endpoint not in OPEN_ENDPOINTS:
+            if request.headers.get("Sec-Fetch-Site") == "cross-site":
+                raise ApiError(403, "foreign_origin", "Another site's page may not ask here.")
+            if settings.token is not None and not _knows_token(settings.token):
+                raise ApiError(401, "bad_token", "This server wants its token: Authorization: Bearer ...")
+        if (request.content_length or 0) > settings.max_body:
+            raise ApiError(413, "too_long", f"A request may have {settings.max_body} bytes.")
+
+    @app.after_request
+    def dress(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        fresh = "no-cache" if request.endpoint in OPEN_ENDPOINTS else "no-store"
+        if "Cache-Control" not in response.headers or request.endpoint in OPEN_ENDPOINTS:
+            response.headers["Cache-Control"] = fresh
+        # The rule, not the path, and no query: nothing that somebody typed gets into the log.
+        rule = request.url_rule.rule if request.url_rule else "(no route)"
+        milliseconds = 1000 * (time.monotonic() - g.get("began", time.monotonic()))
+        log.info(
+            "%s %s %s %d %.0f ms, %d bytes in",
+            g.get("number", "-"), _method(), rule, response.status_code, milliseconds, request.content_length or 0,
+        )  # fmt: skip
+        return response
+
+
+def _method() -> str:
+    return request.method if request.method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "OTHER"
+
+
+def _knows_token(token: str) -> bool:
+    """Compared in constant time: how long it takes tells nothing about how much was right."""
+    given = request.headers.get("Authorization", "")
+    return hmac.compare_digest(given.encode("utf-8", "replace"), f"Bearer {token}".encode())

@@ -1,0 +1,71 @@
+"""What the server can be told: folders, limits, who may ask, and the commands that a retraining runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: A step of a retraining: its name, and its command line; see `Settings.retrain_commands`.
+Command = tuple[str, list[str]]
+
+RETRAIN: list[Command] = [
+    (
+        "reward model",
+        ["{python}", "{scripts}/run_reward.py", "--recipe", "{recipe}", "--init-from", "{policy}",
+         "--corpus", "{votes}", "--format", "comparisons", "--out", "{models}/votes/reward", "--restart"],
+    ),
+    (
+        "PPO",
+        ["{python}", "{scripts}/run_ppo.py", "--recipe", "{recipe}", "--init-from", "{policy}",
+         "--reward", "{models}/votes/reward", "--out", "{models}/votes/ppo", "--restart"],
+    ),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that `create_app` needs to know. Times are in seconds, sizes in bytes."""
+
+    #: Folder with the models, RECIPE/STAGE below it; votes and chats are kept there too.
+    models: Path = Path("trained_models")
+    database: Path | None = None  # default: feedback.sqlite in `models`
+    #: The model that answers where none is named; None: see `Shelf.default`.
+    default_model: str | None = None
+    device: str = "cpu"
+    #: Models kept in memory; the one that was used longest ago makes room.
+    loaded_models: int = 6
+
+    #: Answers that one model writes at once, and that may wait; one more is told to come back later (429).
+    running: int = 32
+    waiting: int = 32
+    #: Longest time for one answer; what is written by then is the answer.
+    answer_seconds: float = 60.0
+    #: Calculations for looking inside (one at a time) that may wait.
+    waiting_looks: int = 16
+    #: How long running answers may go on after the server was told to stop.
+    drain_seconds: float = 5.0
+    #: A stream in which nothing happens says `: ping` this often, and looks this often whether its reader has left.
+    ping_seconds: float = 10.0
+    tick_seconds: float = 0.25
+
+    max_body: int = 64 * 1024
+    #: The names that this server answers to, beside loopback's. None: any IP address (a token is asked for then).
+    hosts: tuple[str, ...] | None = ()
+    #: Who does not know it gets nothing but the page. None: no token, which only a loopback server may do.
+    token: str | None = None
+
+    #: Seeds what the server draws by chance: which pair to show, and on which side. None: not repeatable.
+    seed: int | None = None
+
+    #: Votes for one side or the other that a retraining wants.
+    retrain_votes: int = 40
+    #: The steps of a retraining, run one after the other in `retrain_folder`. In every word, {python} becomes this
+    #: Python, {scripts} the folder of the run_*.py scripts, {models} the models' folder, {votes} a JSONL file of the
+    #: votes to learn from, {heldout} one of those kept for measuring, {policy} the SFT model that the votes are about
+    #: and {recipe} the recipe that made it. A command reports its progress by printing a percentage.
+    retrain_commands: list[Command] = field(default_factory=lambda: RETRAIN)
+    retrain_folder: Path = Path()
+
+    @property
+    def store_path(self) -> Path:
+        return self.database or self.models / "feedback.sqlite"

@@ -1,0 +1,39 @@
+#!/usr/bin/env python
+"""Step 4: learn to answer as people like it. The SFT model writes, the reward model scores, PPO learns.
+
+python run_ppo.py                                     Tinytown
+python run_ppo.py --recipe movie
+python run_ppo.py --reward grader                     Tinytown's grader as the reward, instead of the reward model
+python run_ppo.py --kl 0.2                            stay closer to the SFT model
+python run_ppo.py --corpus prompts.jsonl              prompts of yours (--format says how to read them)
+"""
+
+from minigpt import flags
+from minigpt.config import PPOConfig
+from minigpt.plots import plot_ppo
+from minigpt.practice import before_and_after, open_practice
+from minigpt.runtime import leave_processes
+from minigpt.stage import Stage
+
+
+def main() -> None:
+    parser = flags.Parser(description=__doc__)
+    flags.add_data_flags(parser, "ppo")
+    parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
+    parser.add_argument(
+        "--reward", help="reward model's folder (default trained_models/RECIPE/reward), or grader (only in Tinytown)"
+    )
+    flags.add_settings_flags(parser, PPOConfig)
+    flags.add_machine_flags(parser)
+    arguments = parser.parse_args()
+    stage = Stage("ppo", arguments)
+    trainer = open_practice(stage)
+    stage.claim_folder(trainer.tokenizer)
+    stage.run(trainer, plot_ppo)
+    stage.say(before_and_after(stage.folder))
+    stage.say(f"next:      python run_chat.py --model {stage.folder}")
+
+
+if __name__ == "__main__":
+    with leave_processes():
+        flags.run(main)
