@@ -8,13 +8,15 @@ BIN = .venv/bin
 run: .venv/ready     ## train every stage of a recipe, then chat with the result
 	$(BIN)/python run_pretrain.py --recipe $(RECIPE) --resume
 	$(BIN)/python run_sft.py --recipe $(RECIPE) --resume
-	$(BIN)/python run_chat.py --model trained_models/$(RECIPE)/sft
+	$(BIN)/python run_reward.py --recipe $(RECIPE) --resume
+	$(BIN)/python run_ppo.py --recipe $(RECIPE) --resume
+	$(BIN)/python run_chat.py --model trained_models/$(RECIPE)/ppo
 
 test: .venv/ready    ## all tests
 	$(BIN)/python -m pytest
 
-chat: .venv/ready    ## talk to the shipped Tinytown model at once
-	$(BIN)/python run_chat.py --model trained_models/shipped/sft
+chat: .venv/ready    ## talk to the shipped Tinytown models at once
+	$(BIN)/python run_chat.py --model trained_models/shipped/ppo
 
 lint: .venv/ready    ## style and types
 	$(BIN)/ruff check . && $(BIN)/mypy

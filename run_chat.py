@@ -24,14 +24,15 @@ from minigpt.stage import MODELS
 
 
 def latest_model() -> Path:
-    """The finished model of stage SFT that was saved last; the shipped one if none was trained here."""
+    """The finished model that can answer and was saved last; the shipped one if none was trained here."""
     own = [
-        p
-        for p in MODELS.glob(f"*/sft/{CARD}")
-        if p.parent.parent.name != "shipped" and read_card(p.parent).get("finished")
+        card
+        for stage in ("sft", "ppo", "dpo")
+        for card in MODELS.glob(f"*/{stage}/{CARD}")
+        if card.parent.parent.name != "shipped" and read_card(card.parent).get("finished")
     ]
-    found = max(own, key=lambda path: path.stat().st_mtime, default=MODELS / "shipped" / "sft" / CARD)
-    return found.parent
+    shipped = MODELS / "shipped" / "ppo" / CARD
+    return max(own, key=lambda path: path.stat().st_mtime, default=shipped).parent
 
 
 def answer(chat: Chat, text: str) -> None:

@@ -38,11 +38,11 @@ def main() -> None:
     corpus = open_feedback(stage, sft)
     stage.say(f"feedback:  {corpus.summary()}")
     references = reference_answers(stage, sft, corpus)
-    model = RewardModel(copy.deepcopy(sft))
+    model = RewardModel(copy.deepcopy(sft), familiarity=stage.settings.familiarity)
 
     def save(model: RewardModel, run: dict) -> None:
         if run["finished"]:
-            model.normalise(references)
+            model.normalise([model.reading(episode.ids, episode.start) for episode in references])
         save_reward_model(stage.folder, model, stage.card(parent) | run)
 
     trainer = Trainer(

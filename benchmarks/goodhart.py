@@ -43,18 +43,23 @@ def main() -> None:
     figure, panels = pyplot.subplots(1, len(PRICES), figsize=(12, 4.2), layout="constrained", sharey=True)
     for ax, price in zip(panels, PRICES, strict=True):
         folder = HOME / f"ppo-careless-kl-{price:g}"
+        unlimited = ("--max-kl", "1000", "--max-drift", "1000")
         run("run_ppo.py", "--reward", str(reward), "--out", str(folder), "--restart", "--kl", str(price),
-            "--updates", str(arguments.updates), "--evaluations", "12", "--max-kl", "1000", "--max-drift", "1000")  # fmt: skip
+            "--updates", str(arguments.updates), "--evaluations", "12", *unlimited)  # fmt: skip
         rows = [row["valid"] for row, _ in read_log(folder / METRICS) if "valid" in row]
         kl = [max(0.0, row["kl"]) ** 0.5 for row in rows]
         ax.plot(kl, [row["reward"] for row in rows], "o-", label="learned reward (standard deviations)")
         for name in ("true_good", "true_right"):
-            ax.plot(kl, [row[name] for row in rows], "s--", label=f"{name.removeprefix('true_')}, by the grader (share)")
+            label = f"{name.removeprefix('true_')}, by the grader (share)"
+            ax.plot(kl, [row[name] for row in rows], "s--", label=label)
         ax.set(title=f"price of KL {price:g}", xlabel="distance from the SFT model, sqrt(KL)")
         ax.grid(alpha=0.3)
         ax.legend()
-        print(f"price {price:g}: learned reward {rows[0]['reward']:+.2f} -> {rows[-1]['reward']:+.2f}, good answers"
-              f" {rows[0]['true_good']:.1%} -> best {max(r['true_good'] for r in rows):.1%} -> {rows[-1]['true_good']:.1%}")  # fmt: skip
+        good = [row["true_good"] for row in rows]
+        print(
+            f"price {price:g}: learned reward {rows[0]['reward']:+.2f} -> {rows[-1]['reward']:+.2f},"
+            f" good answers {good[0]:.1%} -> best {max(good):.1%} -> {good[-1]:.1%}"
+        )
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=110)
     print(f"picture: {PICTURE}")

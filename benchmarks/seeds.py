@@ -62,12 +62,15 @@ def line(row: dict) -> str:
         and ppo["right"] >= sft["right"] - MOST_RIGHT_LOST
         and ppo["kl"] <= MOST_KL
     )
-    return (
-        f"{row['seed']:4}{row['reward accuracy']:9.1%}{row['reward minutes']:8.1f}{row['PPO minutes']:8.1f}"
-        f"{ppo['wins']:9.1%}{ppo['ties']:8.1%}{sft['good']:9.1%} ->{ppo['good']:6.1%}{sft['right']:9.1%} ->{ppo['right']:6.1%}"
-        f"{ppo['kl']:7.2f}{away_sft['good']:10.1%} ->{away['good']:6.1%}{away_sft['right']:9.1%} ->{away['right']:6.1%}"
-        f"   {'yes' if fine else 'NO'}"
-    )
+    cells = [
+        f"{row['seed']:4}",
+        f"{row['reward accuracy']:9.1%}{row['reward minutes']:8.1f}{row['PPO minutes']:8.1f}",
+        f"{ppo['wins']:9.1%}{ppo['ties']:8.1%}{sft['good']:9.1%} ->{ppo['good']:6.1%}",
+        f"{sft['right']:9.1%} ->{ppo['right']:6.1%}{ppo['kl']:7.2f}",
+        f"{away_sft['good']:10.1%} ->{away['good']:6.1%}{away_sft['right']:9.1%} ->{away['right']:6.1%}",
+        "   yes" if fine else "   NO",
+    ]
+    return "".join(cells)
 
 
 def main() -> None:

@@ -44,6 +44,12 @@ def encode_answer(tokenizer: Tokenizer, prompt: Sequence[Turn], answer: str, con
     return None
 
 
+def answer_mask(starts: Tensor, lengths: Tensor, width: int) -> Tensor:
+    """[B, width - 1], True where the next token of rows `width` wide belongs to the answer (its ending included)."""
+    index = torch.arange(1, width, device=starts.device)
+    return (index >= starts[:, None]) & (index < lengths[:, None])
+
+
 class TensorRows:
     """A dataclass of tensors that have a row for each example: cut, move or reorder them all at once."""
 

@@ -153,6 +153,9 @@ class RewardConfig(TrainingConfig):
     noise: float = setting(0.0, "share of the rater's choices that are the wrong one")
     length_bias: float = setting(0.0, "what each word of an answer is worth to the rater, beside quality from 0 to 1")
     max_new_tokens: int = setting(48, "longest answer that the SFT model gives to the rater")
+    familiarity: float = setting(
+        0.0, "weight of how likely the model finds an answer, per token, in the answer's score"
+    )
     want: str = setting("positive", "the label that is rewarded, where the corpus holds labelled texts")
 
     def __post_init__(self) -> None:
@@ -223,5 +226,7 @@ class PPOConfig:
         for name in ("clip", "value_clip", "temperature", "max_gradient", "max_kl"):
             if getattr(self, name) <= 0:
                 raise UserError(f"{name} is {getattr(self, name)}; it must be above 0.")
+        if self.target_kl and not self.kl:
+            raise UserError("an adaptive price that begins at 0 stays there; set --kl above 0.")
         if self.max_drift <= 1:
             raise UserError(f"max_drift is {self.max_drift}; it is a factor above 1.")

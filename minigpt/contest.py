@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 
 from . import flags
-from .answers import EncodedAnswer
 from .checkpoint import load_model, need_tokenizer
 from .corpus.tinytown import Question, Town
 from .errors import UserError
@@ -87,7 +86,7 @@ def best_of(
 
 
 def score(reward: RewardModel, episodes: Sequence[Episode]) -> list[float]:
-    return reward.score_ids([EncodedAnswer(episode.ids, episode.start) for episode in episodes])
+    return reward.score_ids([reward.reading(episode.ids, episode.start) for episode in episodes])
 
 
 def divergence(model: GPT, reference: GPT, episodes: Sequence[Episode]) -> float:

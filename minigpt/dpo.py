@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from . import flags
-from .answers import AnswerBatch
+from .answers import AnswerBatch, answer_mask
 from .checkpoint import need_tokenizer, save_model
 from .config import DPOConfig
 from .examples import Comparison
@@ -35,8 +35,7 @@ from .trainer import Trainer
 def answer_logprobs(model: GPT, batch: AnswerBatch) -> Tensor:
     """The log-probability [B, N] of each answer, its ending included."""
     ids, starts, lengths = batch.flat()
-    index = torch.arange(1, ids.size(1), device=ids.device)
-    mask = (index >= starts[:, None]) & (index < lengths[:, None])
+    mask = answer_mask(starts, lengths, ids.size(1))
     logprobs = torch.zeros(mask.shape, device=ids.device)
     logprobs = logprobs.masked_scatter(mask, read_answers(model, Writings(ids, mask), temperature=1.0)[0])
     return logprobs.sum(1).view(len(batch.inputs), -1)

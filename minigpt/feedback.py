@@ -6,7 +6,6 @@ import json
 import random
 from pathlib import Path
 
-from .answers import EncodedAnswer
 from .corpus import ComparisonCorpus, CorpusLoader
 from .corpus.tinytown import Town
 from .errors import UserError
@@ -14,6 +13,7 @@ from .examples import Comparison, Conversation, Prompt, prompts_of
 from .files import write_atomically
 from .model import GPT
 from .policy import write_answers
+from .ppo import Episode
 from .raters import SimulatedRater, film_samples, rated_samples
 from .sampling import Sampling
 from .stage import COMPARISONS, Stage
@@ -65,14 +65,16 @@ def save_comparisons(folder: Path, corpus: CorpusLoader) -> None:
             "prompt": [{"role": turn.role, "content": turn.text} for turn in comparison.prompt],
             "chosen": [{"role": "assistant", "content": comparison.chosen}],
             "rejected": [{"role": "assistant", "content": comparison.rejected}],
+            "split": split,
         }
-        for comparison in [*corpus.train, *corpus.valid]
+        for split, examples in (("train", corpus.train), ("valid", corpus.valid))
+        for comparison in examples
         if isinstance(comparison, Comparison)
     ]
     write_atomically(folder / COMPARISONS, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def reference_answers(stage: Stage, model: GPT, corpus: CorpusLoader) -> list[EncodedAnswer]:
+def reference_answers(stage: Stage, model: GPT, corpus: CorpusLoader) -> list[Episode]:
     """Answers of the model that PPO will start from: on these, rewards shall have mean 0 and deviation 1."""
     prompts: list[Prompt] = prompts_of(corpus.train)
     if not prompts and "ppo" in stage.recipe.stages:
@@ -83,4 +85,4 @@ def reference_answers(stage: Stage, model: GPT, corpus: CorpusLoader) -> list[En
     length = stage.settings.max_new_tokens
     chosen = [prompt for prompt in prompts if fits(model, prompt.turns, length)][:REFERENCE_ANSWERS]
     episodes, _ = write_answers(model, chosen, length, Sampling(seed=stage.settings.seed))
-    return [EncodedAnswer(episode.ids, episode.start) for episode in episodes]
+    return episodes

@@ -85,7 +85,7 @@ def judge_ratings(scores: Tensor, targets: Tensor, lengths: Tensor, loss: float)
     """Scores, standardised ratings and lengths, all [B]. Each is compared with its neighbours in a shuffled order."""
     order = torch.randperm(len(scores), generator=torch.Generator().manual_seed(0))
     s, t = scores[order], targets[order]
-    gaps = torch.cat([torch.stack([s - s.roll(k), t - t.roll(k)]) for k in range(1, min(9, len(s)))], dim=1)
+    gaps = torch.cat([torch.stack([s - s.roll(k), t - t.roll(k)]) for k in range(1, 9)], dim=1)
     gaps = gaps[:, gaps[1] != 0]
     right = (gaps[0] * gaps[1] > 0).float()
     share = float(right.mean()) if len(right) else 0.5

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from .answers import TensorRows
+from .answers import TensorRows, answer_mask
 from .decode import generate
 from .errors import UserError
 from .examples import Prompt
@@ -50,9 +50,8 @@ class Writings(TensorRows):
 
 def writings(episodes: Sequence[Episode], pad: int) -> Writings:
     ids = pad_sequence([torch.tensor(e.ids) for e in episodes], batch_first=True, padding_value=pad)
-    index = torch.arange(1, ids.size(1))
-    starts, ends = torch.tensor([[e.start, len(e.ids)] for e in episodes]).t()[..., None]
-    return Writings(ids, (index >= starts) & (index < ends))
+    starts, ends = torch.tensor([[e.start, len(e.ids)] for e in episodes]).t()
+    return Writings(ids, answer_mask(starts, ends, ids.size(1)))
 
 
 def read_answers(model: GPT, written: Writings, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -64,17 +63,11 @@ def read_answers(model: GPT, written: Writings, temperature: float) -> tuple[Ten
     return logits.log_softmax(-1).gather(-1, targets[:, None]).squeeze(-1), logits, hidden
 
 
-def write_answers(
+def draw_answers(
     model: GPT, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling, at_once: int = 128
 ) -> tuple[list[Episode], list[list[float]]]:
-    """One episode to each prompt, and the log-probabilities of its tokens as they were drawn.
-
-    Episode i draws with seed `sampling.seed + i`. Raises ValueError where a filter or penalty is on: log-probabilities
-    of a distribution that was not sampled from would make every ratio of PPO wrong.
-    """
-    plain = Sampling(temperature=sampling.temperature, seed=sampling.seed)
-    if sampling != plain or sampling.temperature == 0:
-        raise ValueError("PPO samples from the policy's whole distribution: no top_k, top_p, min_p or penalties")
+    """One episode to each prompt, or to as many of its last turns as fit, and the log-probabilities of its tokens in
+    the distribution that they were drawn from. Episode i draws with seed `sampling.seed + i`."""
     tokenizer = model.tokenizer
     assert tokenizer is not None
     asked = [fit_turns(model, prompt.turns, max_new_tokens).ids for prompt in prompts]
@@ -89,6 +82,20 @@ def write_answers(
             episodes.append(Episode(prompt.turns, [*ids, *answer.ids, *ending], len(ids), answer.finished, text))
             logprobs.append(answer.logprobs)
     return episodes, logprobs
+
+
+def write_answers(
+    model: GPT, prompts: Sequence[Prompt], max_new_tokens: int, sampling: Sampling
+) -> tuple[list[Episode], list[list[float]]]:
+    """`draw_answers` from the whole distribution of the policy.
+
+    Raises ValueError where a filter or penalty is on: log-probabilities of a distribution that was not sampled from
+    would make every ratio of PPO wrong.
+    """
+    plain = Sampling(temperature=sampling.temperature, seed=sampling.seed)
+    if sampling != plain or sampling.temperature == 0:
+        raise ValueError("PPO samples from the policy's whole distribution: no top_k, top_p, min_p or penalties")
+    return draw_answers(model, prompts, max_new_tokens, sampling)
 
 
 def save_value_head(folder: Path, policy: Policy) -> None:

@@ -173,7 +173,7 @@ class Health:
 
 def illness(now: Health, at_first: Health, max_kl: float, max_drift: float) -> str | None:
     """What is wrong with a policy and what to change; None for a healthy one. `max_drift` is a factor."""
-    if now.kl > max_kl:
+    if not now.kl <= max_kl:  # also a KL that is not a number
         return f"it is {now.kl:.1f} nats from its reference (limit {max_kl:g}); raise --kl or lower --learning-rate"
     if now.ended < at_first.ended / max_drift:
         return f"only {now.ended:.0%} of its answers come to an end; lower --missing-end or --learning-rate"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,8 @@ from .errors import UserError
 from .examples import Prompt
 from .model import GPT, evaluating
 from .optim import Optimizer
-from .policy import Policy, Writings, read_answers, write_answers, writings
+from .policy import Policy, Writings, draw_answers, read_answers, write_answers, writings
 from .ppo import Episode
-from .raters import sample_answers
 from .runtime import Runtime
 from .sampling import Sampling
 from .state import RunLog, RunState
@@ -42,6 +41,7 @@ class PPOState(RunState):
     step: int = 0
     kl_coefficient: float = 0.0
     best_objective: float = -math.inf
+    best_numbers: dict[str, float] | None = None
     at_first: dict[str, float] | None = None
 
 
@@ -85,21 +85,19 @@ class PPOTrainer:
         self.folder, self.save_policy, self.origin = folder, save, origin
         if not prompts:
             raise UserError("there is no prompt to answer; is the corpus empty?")
+        if config.minibatch < runtime.world:
+            raise UserError(f"--minibatch {config.minibatch} is too small for {runtime.world} processes.")
         assert policy.model.tokenizer is not None
         self.tokenizer = policy.model.tokenizer
-        body = list(policy.model.parameters())
-        head = list(policy.value_head.parameters())
+        body = {"params": list(policy.model.parameters()), "lr": config.learning_rate}
+        head = {"params": list(policy.value_head.parameters()), "lr": config.value_rate}
         # Betas as usual, eps as in the first implementations: small second moments must not make large steps.
-        adam = torch.optim.Adam(
-            [{"params": body, "lr": config.learning_rate}, {"params": head, "lr": config.value_rate}], eps=1e-5
-        )
-        self.optimizer = Optimizer([adam], config.max_gradient)
+        self.optimizer = Optimizer([torch.optim.Adam([body, head], eps=1e-5)], config.max_gradient)
         self.price: ppo.FixedKL | ppo.AdaptiveKL = ppo.FixedKL(config.kl)
         if config.target_kl:
             self.price = ppo.AdaptiveKL(config.kl, config.target_kl, config.horizon)
         self.state = PPOState(kl_coefficient=config.kl)
         self.log = RunLog(folder if runtime.is_main else None)
-        self.last_evaluation: dict[str, float] = {}
         self.saved_step = 0
 
     def fingerprint(self) -> dict[str, Any]:
@@ -173,6 +171,7 @@ class PPOTrainer:
         episodes, drawn = self.collect(state.step)
         scores = self.score(episodes)
         experience, numbers = self.appraise(episodes, scores)
+        experience = replace(experience, advantages=ppo.whiten(experience.advantages, experience.written.mask))
         gap = self.sampler_gap(experience, drawn)
         learned = [
             self.learn(experience, rows)
@@ -234,11 +233,10 @@ class PPOTrainer:
         self.runtime.add_up([logprobs, values, reference, entropy])  # the other processes' rows are 0 here
         rewards = ppo.kl_rewards(scores, logprobs, reference, written.mask, self.price.coefficient)
         advantages, returns = ppo.advantages_and_returns(rewards, values, written.mask, config.gamma, config.lam)
-        advantages = ppo.whiten(advantages, written.mask)
         divergence = ((logprobs - reference) * written.mask).sum(1)
         numbers = {
             "reward": float(scores.mean()),
-            "reward_deviation": float(scores.std()),
+            "reward_deviation": float(scores.std(correction=0)),
             "kl": float(divergence.mean()),
             "kl_coefficient": self.price.coefficient,
             "objective": float((scores - self.price.coefficient * divergence).mean()),
@@ -287,7 +285,9 @@ class PPOTrainer:
             old_logprobs.append(old)
         runtime.sum_gradients(list(self.policy.parameters()))
         self.optimizer.step(1 - self.state.step / config.updates)
-        return totals | ppo.ratio_statistics(torch.cat(new_logprobs), torch.cat(old_logprobs), config.clip)
+        sums = runtime.sum(list(totals.values()))
+        new, before = (torch.tensor(runtime.gather(torch.cat(t).tolist())) for t in (new_logprobs, old_logprobs))
+        return dict(zip(totals, sums, strict=True)) | ppo.ratio_statistics(new, before, config.clip)
 
     # Measuring.
 
@@ -307,9 +307,8 @@ class PPOTrainer:
         episodes, _ = self.write(self.valid_prompts, seed=0)
         _, numbers = self.appraise(episodes, self.score(episodes))
         numbers |= self.mean_marks(episodes)
-        self.last_evaluation = numbers
         self.log.metrics(self.here() | {"valid": numbers})
-        self.keep_samples(bar)
+        self.keep_samples(bar, numbers)
         health = ppo.Health(numbers["kl"], numbers["length"], numbers["ended"], numbers["distinct_2"])
         state.at_first = state.at_first or asdict(health)
         reason = ppo.illness(health, ppo.Health(**state.at_first), config.max_kl, config.max_drift)
@@ -320,32 +319,28 @@ class PPOTrainer:
         # The same price for all evaluations, or an adaptive one would make them incomparable.
         objective = numbers["reward"] - config.kl * numbers["kl"]
         if objective > state.best_objective:
-            state.best_objective = objective
+            state.best_objective, state.best_numbers = objective, numbers
             state.keep_best(self.policy)
             self.save(finished=False)
 
-    def keep_samples(self, bar: tqdm[Any]) -> None:
+    def keep_samples(self, bar: tqdm[Any], numbers: dict[str, float]) -> None:
         """The likeliest answers to a few held-out prompts, with their rewards."""
         if not self.runtime.is_main:
             return
-        samples = self.greedy_answers()
+        length, likeliest = self.config.max_new_tokens, Sampling(temperature=0.0)
+        episodes, _ = draw_answers(self.policy.model, self.valid_prompts[:SHOWN], length, likeliest)
+        samples = [
+            {"prompt": episode.turns[-1].text, "text": episode.text, "reward": round(reward, 3)}
+            for episode, reward in zip(episodes, self.reward(episodes), strict=True)
+        ]
         self.log.samples(self.state.step, samples)
-        numbers = ", ".join(
-            f"{k} {v:.3f}" for k, v in self.last_evaluation.items() if k in ("reward", "kl", "true_good")
-        )
-        bar.write(f"update {self.state.step}: {numbers}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
-
-    def greedy_answers(self) -> list[dict[str, Any]]:
-        prompts = self.valid_prompts[:SHOWN]
-        model, length = self.policy.model, self.config.max_new_tokens
-        written = sample_answers(model, [p.turns for p in prompts], length, Sampling(temperature=0.0))
-        texts = [self.tokenizer.decode(answer.ids).strip() for answer in written]
-        return [{"prompt": p.turns[-1].text, "text": text} for p, text in zip(prompts, texts, strict=True)]
+        shown = ", ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k in ("reward", "kl", "true_good"))
+        bar.write(f"update {self.state.step}: {shown}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
 
     def save(self, finished: bool, stopped: str = "") -> None:
         if self.save_policy and self.runtime.is_main:
             card = {"finished": finished, "steps": self.state.step, "minutes": round(self.state.elapsed / 60, 2),
-                    "training": asdict(self.config), "metrics": self.last_evaluation}  # fmt: skip
+                    "training": asdict(self.config), "metrics": self.state.best_numbers or {}}  # fmt: skip
             self.save_policy(self.policy, card | ({"stopped": stopped} if stopped else {}))
 
     def save_state(self) -> None:

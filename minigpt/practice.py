@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .answers import EncodedAnswer
 from .checkpoint import need_tokenizer, save_model
 from .corpus.tinytown import Town
 from .errors import UserError
 from .examples import Prompt, prompts_of
+from .model import GPT
 from .policy import Policy, save_value_head
 from .ppo import Episode
 from .ppo_trainer import Marks, PPOTrainer, Reward
@@ -40,7 +39,7 @@ def open_practice(stage: Stage) -> PPOTrainer:
         reward = grader_reward(Town())
     else:
         reward_folder = stage.folder_of("reward", arguments.reward)
-        reward = model_reward(load_reward_model(reward_folder, stage.runtime.device), tokenizer.fingerprint())
+        reward = model_reward(load_reward_model(reward_folder, stage.runtime.device), model)
     corpus = stage.open_corpus(layout="prompts")
     prompts, valid_prompts, dropped = split_prompts(corpus, lambda p: fits(model, p.turns, settings.max_new_tokens))
 
@@ -81,19 +80,17 @@ def split_prompts(corpus: Any, fitting: Any) -> tuple[list[Prompt], list[Prompt]
     return fits_train, held_out, len(train) + len(valid) - len(fits_train) - len(fits_valid)
 
 
-def model_reward(model: RewardModel, fingerprint: str) -> Reward:
-    """A reward model reads the very ids that the policy wrote: decoding and encoding again could change them."""
-    if model.tokenizer.fingerprint() != fingerprint:
+def model_reward(model: RewardModel, policy: GPT) -> Reward:
+    """The scores of a reward model. Raises UserError if it could not read what the policy writes."""
+    assert policy.tokenizer is not None
+    if model.tokenizer.fingerprint() != policy.tokenizer.fingerprint():
         raise UserError("the reward model has another tokenizer than the policy; train it from the same SFT model.")
-
-    def reward(episodes: Sequence[Episode]) -> list[float]:
-        if model.reads_prompt:
-            return model.score_ids([EncodedAnswer(episode.ids, episode.start) for episode in episodes])
-        tokenizer = model.tokenizer
-        lead = [tokenizer.bos, tokenizer.roles["assistant"]]
-        return model.score_ids([EncodedAnswer([*lead, *e.ids[e.start :]], len(lead)) for e in episodes])
-
-    return reward
+    reads, writes = model.config.max_position_embeddings, policy.config.max_position_embeddings
+    if reads < writes:
+        raise UserError(
+            f"the reward model reads {reads} tokens but the policy writes {writes}; train it from that model."
+        )
+    return lambda episodes: model.score_ids([model.reading(episode.ids, episode.start) for episode in episodes])
 
 
 def grader_reward(town: Town) -> Reward:

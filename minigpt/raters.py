@@ -9,39 +9,21 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from .decode import Generated, generate
 from .errors import UserError
 from .examples import Comparison, Conversation, Prompt, Turn
 from .model import GPT
+from .policy import write_answers
 from .sampling import Sampling
-from .window import fit_turns
 
 #: Says how good an answer to a prompt is; only differences count.
 Judge = Callable[[Sequence[Turn], str], float]
-AT_ONCE = 128  # prompts that are answered together
 
 
-def sample_answers(
-    model: GPT, prompts: Sequence[Sequence[Turn]], max_new_tokens: int, sampling: Sampling
-) -> list[Generated]:
-    """One answer to each prompt, or to as many of its last turns as fit; answer i draws with seed sampling.seed + i."""
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
-    ids = [fit_turns(model, prompt, max_new_tokens).ids for prompt in prompts]
-    answers: list[Generated] = []
-    for start in range(0, len(ids), AT_ONCE):
-        seeded = replace(sampling, seed=sampling.seed + start)
-        answers += generate(model, ids[start : start + AT_ONCE], max_new_tokens, seeded, {tokenizer.eos})
-    return answers
-
-
-def sample_texts(model: GPT, prompts: Sequence[Sequence[Turn]], max_new_tokens: int, seed: int) -> list[str]:
+def sample_texts(model: GPT, prompts: Sequence[Prompt], max_new_tokens: int, seed: int) -> list[str]:
     """One answer to each prompt, drawn from the model's own distribution."""
-    assert model.tokenizer is not None
-    drawn = sample_answers(model, prompts, max_new_tokens, Sampling(seed=seed))
-    return [model.tokenizer.decode(answer.ids).strip() for answer in drawn]
+    return [episode.text for episode in write_answers(model, prompts, max_new_tokens, Sampling(seed=seed))[0]]
 
 
 @dataclass(frozen=True)
@@ -71,9 +53,8 @@ def rated_samples(
 ) -> tuple[list[Comparison], Counter[str]]:
     """Two of the model's own answers to each prompt, compared; ties are counted as dropped."""
     rng = random.Random(seed)
-    turns = [prompt.turns for prompt in prompts]
-    first = sample_texts(model, turns, max_new_tokens, seed)
-    second = sample_texts(model, turns, max_new_tokens, seed + len(turns))
+    first = sample_texts(model, prompts, max_new_tokens, seed)
+    second = sample_texts(model, prompts, max_new_tokens, seed + len(prompts))
     comparisons: list[Comparison] = []
     dropped: Counter[str] = Counter()
     for prompt, a, b in zip(prompts, first, second, strict=True):
@@ -92,7 +73,7 @@ def film_samples(
     rng = random.Random(seed)
     comparisons: list[Comparison] = []
     dropped: Counter[str] = Counter()
-    invented = sample_texts(model, [c.turns[:-1] for c in conversations[::2]], max_new_tokens, seed)
+    invented = sample_texts(model, [Prompt(c.turns[:-1]) for c in conversations[::2]], max_new_tokens, seed)
     for i, conversation in enumerate(conversations):
         if i % 2 == 0:
             other = invented[i // 2]

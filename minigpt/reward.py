@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .answers import AnswerBatch, AnswerRows, EncodedAnswer, answer_batch, encode_answer
+from .answers import AnswerBatch, AnswerRows, EncodedAnswer, answer_batch, answer_mask, encode_answer
 from .checkpoint import need_tokenizer, read_card, read_model, save_model
-from .errors import UserError
+from .errors import UserError, nearest
 from .examples import Comparison, LabelledText, RatedAnswer, Turn
 from .judging import JudgementScores, judge_comparisons, judge_labels, judge_ratings
 from .model import GPT, evaluating
@@ -28,6 +28,7 @@ from .runtime import Runtime
 from .tokenizer import Tokenizer
 
 AT_ONCE = 64  # answers that one forward pass scores
+CARD_KEYS = ("gain", "bias", "reads_prompt", "familiarity")
 
 
 class RewardModel(nn.Module):
@@ -36,13 +37,19 @@ class RewardModel(nn.Module):
     Scores come as `gain * raw + bias`: after `normalise`, the answers of the model that PPO starts from score 0 on
     average, with standard deviation 1 (Ziegler et al. 2019, section 2.1), so that one KL coefficient suits every
     reward model. One that learned from labelled texts does not read the prompt (`reads_prompt`).
+
+    A shallow trunk cannot look a fact up, compare it with the answer and carry the verdict to the end in few layers.
+    But as a language model it knows which answers would surprise it: `familiarity` times the log-probability per token
+    is added to the head's score. It is learned through, like the rest. 0 leaves the plain head.
     """
 
-    def __init__(self, model: GPT, gain: float = 1.0, bias: float = 0.0, reads_prompt: bool = True) -> None:
+    def __init__(
+        self, model: GPT, gain: float = 1.0, bias: float = 0.0, reads_prompt: bool = True, familiarity: float = 0.0
+    ) -> None:
         super().__init__()
         self.model = model
         self.config = model.config
-        self.gain, self.bias, self.reads_prompt = gain, bias, reads_prompt
+        self.gain, self.bias, self.reads_prompt, self.familiarity = gain, bias, reads_prompt, familiarity
         self.head = nn.Linear(model.config.hidden_size, 1, bias=False)
         # Small enough for scores of about size one (Ziegler et al. 2019; their code, 1 / sqrt(size + 1)).
         nn.init.normal_(self.head.weight, std=1 / math.sqrt(model.config.hidden_size + 1))
@@ -56,13 +63,21 @@ class RewardModel(nn.Module):
     def device(self) -> torch.device:
         return self.model.device
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """The raw score [B, T] of every beginning of rows ids [B, T], padded on the right."""
-        return self.head(self.model.hidden_states(ids)).squeeze(-1).float()
-
-    def at_end(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def at_end(self, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
         """The raw score [B] of rows of which the first `lengths` [B] ids are real: read at the last of them."""
-        return self(ids).gather(1, lengths[:, None] - 1).squeeze(1)
+        hidden = self.model.hidden_states(ids)
+        rows = torch.arange(len(ids), device=ids.device)
+        scores = self.head(hidden[rows, lengths - 1]).squeeze(-1).float()
+        if self.familiarity:
+            scores = scores + self.familiarity * self.mean_logprob(hidden, ids, starts, lengths)
+        return scores
+
+    def mean_logprob(self, hidden: Tensor, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+        """How likely the trunk, as a language model, finds each answer: log-probability per token [B]."""
+        mask = answer_mask(starts, lengths, ids.size(1))
+        logprobs = self.model.logits(hidden[:, :-1][mask]).float().log_softmax(-1)
+        chosen = logprobs.gather(-1, ids[:, 1:][mask][:, None]).squeeze(-1)
+        return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, chosen).sum(1) / mask.sum(1)
 
     def normalised(self, raw: Tensor) -> Tensor:
         return self.gain * raw + self.bias
@@ -76,8 +91,8 @@ class RewardModel(nn.Module):
         with evaluating(self):
             for start in range(0, len(answers), AT_ONCE):
                 some = answers[start : start + AT_ONCE]
-                ids, _, lengths = answer_batch([[a] for a in some], [0.0] * len(some), self.tokenizer.pad).flat()
-                scores += self.normalised(self.at_end(ids.to(self.device), lengths.to(self.device))).tolist()
+                batch = answer_batch([[a] for a in some], [0.0] * len(some), self.tokenizer.pad).to(self.device)
+                scores += self.normalised(self.at_end(*batch.flat())).tolist()
         return scores
 
     def encode(self, prompt: Sequence[Turn], answer: str) -> EncodedAnswer:
@@ -87,6 +102,13 @@ class RewardModel(nn.Module):
         if encoded is None:
             raise ValueError(f"prompt and answer are longer than the {context} tokens that the model can read")
         return encoded
+
+    def reading(self, ids: Sequence[int], start: int) -> EncodedAnswer:
+        """What this model reads of the ids that a policy wrote: decoding and encoding them again could change them."""
+        if self.reads_prompt:
+            return EncodedAnswer(list(ids), start)
+        lead = [self.tokenizer.bos, self.tokenizer.roles["assistant"]]
+        return EncodedAnswer([*lead, *ids[start:]], len(lead))
 
     def score(self, examples: Sequence[tuple[Sequence[Turn], str]]) -> list[float]:
         """The reward of each (prompt, answer). Raises ValueError for one that does not fit the context."""
@@ -110,8 +132,8 @@ class RewardModel(nn.Module):
 
 
 def save_reward_model(folder: Path, model: RewardModel, card: dict[str, Any]) -> None:
-    """A model folder whose card also holds gain and bias; `AutoModelForSequenceClassification` gives the raw scores."""
-    card = card | {"gain": model.gain, "bias": model.bias, "reads_prompt": model.reads_prompt}
+    """A model folder whose card holds gain and bias; `AutoModelForSequenceClassification` gives the head's scores."""
+    card = card | {name: getattr(model, name) for name in CARD_KEYS}
     save_model(folder, model.model, model.tokenizer, card, head=model.head.weight)
 
 
@@ -123,7 +145,7 @@ def load_reward_model(folder: str | Path, device: torch.device | str = "cpu") ->
         raise UserError(f"{folder} is not a reward model; run_reward.py trains one.")
     need_tokenizer(trunk, folder)
     card = read_card(folder)
-    model = RewardModel(trunk, card.get("gain", 1.0), card.get("bias", 0.0), card.get("reads_prompt", True))
+    model = RewardModel(trunk, **{name: card[name] for name in CARD_KEYS if name in card})
     with torch.no_grad():
         model.head.weight.copy_(head)
     return model.to(device).eval()
@@ -183,6 +205,10 @@ class Judgement:
             raise UserError(f"a reward model learns from comparisons, ratings or labels, not from {kind.__name__}s.")
         self.kind, self.judge = kind, LOSSES[kind]
         model.reads_prompt = kind is not LabelledText
+        if kind is LabelledText and want not in (labels := {example.label for example in corpus.train}):
+            raise UserError(
+                f"no text has the label {want!r}{nearest(want, labels)}; --want one of {', '.join(labels)}."
+            )
         scale = (0.0, 1.0)
         if kind is RatedAnswer:
             ratings = torch.tensor([example.rating for example in corpus.train])
@@ -193,8 +219,7 @@ class Judgement:
 
     def scores(self, batch: AnswerBatch) -> Tensor:
         """Raw scores [B, N]."""
-        ids, _, lengths = batch.flat()
-        return self.model.at_end(ids, lengths).view(len(batch.inputs), -1)
+        return self.model.at_end(*batch.flat()).view(len(batch.inputs), -1)
 
     def loss(self, batch: AnswerBatch) -> Tensor:
         return self.judge(self.scores(batch), batch.targets)

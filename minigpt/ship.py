@@ -2,7 +2,7 @@
 
 The tokenizer of the last one becomes the tokenizer that every corpus without its own shares.
 
-    python -m minigpt.ship trained_models/tinytown/pretrain trained_models/tinytown/sft
+    python -m minigpt.ship trained_models/tinytown/{pretrain,sft,reward,ppo}
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 
 from . import flags
-from .checkpoint import load_model, need_tokenizer, read_card, save_model
+from .checkpoint import need_tokenizer, read_card, read_model, save_model
 from .corpus.loader import SHARED_TOKENIZER
 from .files import write_atomically
+from .policy import VALUE_HEAD
 
 SHIPPED = Path("trained_models") / "shipped"
 
@@ -23,10 +24,13 @@ def main() -> None:
     parser = flags.Parser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path, help="model folders; each is shipped under its stage's name")
     for folder in parser.parse_args().folders:
-        model, card = load_model(folder), read_card(folder)
+        card = read_card(folder)
+        model, head = read_model(folder)
         tokenizer = need_tokenizer(model, folder)
         target = SHIPPED / card["stage"]
-        save_model(target, model, tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16)
+        save_model(target, model, tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, head=head)
+        if (folder / VALUE_HEAD).is_file():
+            write_atomically(target / VALUE_HEAD, (folder / VALUE_HEAD).read_bytes())
         write_atomically(SHARED_TOKENIZER, tokenizer.model)
         size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
         print(f"{folder} -> {target} ({size:.1f} MB)")

@@ -24,7 +24,7 @@ from .ppo_trainer import PPOTrainer
 from .recipe import STAGES, Recipe, load_recipe
 from .runtime import Runtime, detect, seed_everything
 from .sampling import Sampling
-from .state import METRICS, SAMPLES, STATE, TrainingState
+from .state import METRICS, SAMPLES, STATE, TrainingState, read_log
 from .tokenizer import Tokenizer
 from .trainer import Trainer
 
@@ -191,7 +191,7 @@ class Stage:
                 else "Nothing was saved yet."
             ) from None
         finally:
-            if self.runtime.is_main:
+            if self.runtime.is_main and any("valid" not in row for row, _ in read_log(self.folder / METRICS)):
                 plot(self.folder, f"{self.recipe.title}: {self.name}")
         self.say(f"model:     {self.folder}")
 

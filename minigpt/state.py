@@ -147,8 +147,10 @@ class RunLog:
 
 
 def read_log(path: Path) -> list[tuple[dict[str, Any], str]]:
-    """(row, line) of a log file; a last line that a crash cut short is left out."""
-    rows = []
+    """(row, line) of a log file; a last line that a crash cut short is left out, and a missing file is an empty one."""
+    rows: list[tuple[dict[str, Any], str]] = []
+    if not path.is_file():
+        return rows
     for line in path.read_bytes().split(b"\n"):
         try:
             rows.append((json.loads(line), line.decode("utf-8") + "\n"))

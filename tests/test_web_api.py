@@ -22,7 +22,7 @@ from minigpt import Sampling, Turn, generate
 from minigpt.checkpoint import load_model
 from minigpt.web.engine import Ended
 from minigpt.web.replies import Reply
-from minigpt.web.routes import tables
+from minigpt.web.routes import page, tables
 
 pytest_plugins = ["web_fixtures"]
 
@@ -301,21 +301,26 @@ def test_the_page_is_told_what_it_needs(client):
     known = client.get("/api/settings").get_json()
     assert known["default_model"] == "town/ppo"
     assert {entry["name"] for entry in known["decoding"]} == set(tables.DECODING) - {"stop"}
+    assert known["languages"] == sorted(file.stem for file in page.STATIC.glob("i18n/*.json"))
     for source in known["sources"].values():
         line = (Path(__file__).parents[1] / source["file"]).read_text(encoding="utf-8").splitlines()[source["line"] - 1]
         assert line.lstrip().startswith(("def ", "class ", "@"))
 
 
 def test_the_page_is_served(models, tmp_path, monkeypatch):
-    from minigpt.web.routes import page
-
-    (tmp_path / "static").mkdir()
-    (tmp_path / "static/index.html").write_text("<!doctype html><title>t</title>", encoding="utf-8")
+    (tmp_path / "static/i18n").mkdir(parents=True)
+    for name in ("a.js", "a.css", "a.svg", "index.html", "i18n/zh-Hans.json", "i18n/de.json", "i18n/de copy.json"):
+        (tmp_path / "static" / name).write_text("<!doctype html><title>t</title>", encoding="utf-8")
+    monkeypatch.setattr("mimetypes.guess_type", lambda *_, **__: ("text/plain", None))  # as Windows may say
     monkeypatch.setattr(page, "STATIC", tmp_path / "static")
     app = make_app(models, tmp_path)
     response = app.test_client().get("/")
     assert response.status_code == 200 and response.mimetype == "text/html" and b"<title>" in response.data
-    assert app.test_client().get("/static/index.html").status_code == 200
+    for name, kind in (("a.js", "text/javascript"), ("a.css", "text/css"), ("a.svg", "image/svg+xml"),
+                       ("index.html", "text/html"), ("i18n/de.json", "application/json")):  # fmt: skip
+        assert app.test_client().get(f"/static/{name}").mimetype == kind
+    assert error_of(app.test_client().get("/static/none.js"))["code"] == "not_found"
+    assert app.test_client().get("/api/settings").get_json()["languages"] == ["de", "zh-Hans"]
     app.close()
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from web_helpers import QUESTION, ScriptedEngine, deadline, read_stream, streame
 
 from minigpt.web import Settings
 from minigpt.web.engine import Engine
+from minigpt.web.errors import ApiError
 from minigpt.web.server import Server
 
 pytest_plugins = ["web_fixtures"]
@@ -183,6 +185,29 @@ def test_an_idle_connection_does_not_hold_up_the_shutdown(models, tmp_path):
         server.stop()
         thread.join(20)
         assert not thread.is_alive()
+
+
+def test_the_store_is_closed_last_however_late_the_stopping_thread_is(models, tmp_path, monkeypatch):
+    server = Server(Settings(models=models, database=tmp_path / "f.sqlite", drain_seconds=7), port=0)
+    thread, closed = threading.Thread(target=server.serve), []
+    shutdown, engines, store = server._server.shutdown, server.app.shelf.close, server.app.store.close
+
+    def late() -> None:
+        shutdown()
+        thread.join(1)  # time enough for a `serve` that does not wait
+
+    monkeypatch.setattr(server._server, "shutdown", late)
+    monkeypatch.setattr(server.app.shelf, "close", lambda grace=0.0: (closed.append(grace), engines(grace)))
+    monkeypatch.setattr(server.app.store, "close", lambda: (closed.append("store"), store()))
+    thread.start()
+    with ThreadPoolExecutor() as pool:
+        for stopping in [pool.submit(server.stop) for _ in range(3)]:
+            stopping.result(60)  # raises what was raised there
+    thread.join(60)
+    assert closed[0] == 7 and closed.count(7) == 1 and closed.index("store") == len(closed) - 1, closed
+    server.stop()  # once more is not too often
+    with pytest.raises(ApiError, match="shutting down"):
+        server.app.retraining.start(force=True)
 
 
 # Clients that leave, and shutdown.

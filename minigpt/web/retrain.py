@@ -101,10 +101,14 @@ class Retraining:
         self._job: Job | None = None
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def start(self, force: bool) -> Row:
-        """Begin. Raises ApiError: 409 one is running, 400 too few votes, 507 the votes cannot be written down."""
+        """Begin. Raises ApiError: 409 one is running, 400 too few votes, 507 the votes cannot be written down, 503
+        the server is shutting down."""
         with self._lock:
+            if self._closed:
+                raise ApiError(503, "shutting_down", "The server is shutting down.", retry_after=10)
             if self._job is not None and self._job.state == "running":
                 raise ApiError(409, "already_running", "A retraining is running; cancel it first.")
             votes = self.service.store.votes()
@@ -121,11 +125,21 @@ class Retraining:
 
     def cancel(self) -> Row:
         """Stop the running job, if there is one; returns when it has stopped."""
-        job, thread = self._job, self._thread
+        self._stop()
+        return self.describe()
+
+    def close(self) -> None:
+        """Stop the running job, and start no other."""
+        with self._lock:
+            self._closed = True
+        self._stop()
+
+    def _stop(self) -> None:
+        with self._lock:  # not between a job and its thread
+            job, thread = self._job, self._thread
         if job is not None and thread is not None and job.state == "running":
             job.cancelled.set()
             thread.join()
-        return self.describe()
 
     def events(self, tick: float) -> Iterator[Event | None]:
         """What happens in the present or the last job, from its beginning; at the end ("done", its description)."""

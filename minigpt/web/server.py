@@ -91,6 +91,7 @@ class Server:
         self._server.idle = self._idle  # type: ignore[attr-defined]
         logging.getLogger("werkzeug").disabled = True  # it would quote requests
         self._stopping = threading.Event()
+        self._turn = threading.Lock()
 
     @property
     def url(self) -> str:
@@ -111,19 +112,25 @@ class Server:
         threading.Thread(target=self.app.shelf.preload, daemon=True).start()
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
-        self._server.serve_forever()  # ends by closing the port and waiting for every request's thread
-        self.app.close()
+        try:
+            self._server.serve_forever()  # ends by closing the port and waiting for every request's thread
+        finally:
+            self.stop()  # or wait for the thread that does: only then does nobody need the store any more
+            self.app.close()
 
     def stop(self) -> None:
-        """Begin to shut down; may be called from any thread."""
-        if not self._stopping.is_set():
+        """Take no more requests, cancel a retraining and let the engines end; `serve` closes the store after that.
+        May be called from any thread and more than once; no call returns before the engines have ended."""
+        with self._turn:
+            if self._stopping.is_set():
+                return
             self._stopping.set()
             self._server.shutdown()
             self._socket.close()
             for connection in list(self._idle):
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RD)
-            self.app.retraining.cancel()
+            self.app.retraining.close()
             self.app.shelf.close(self.settings.drain_seconds)
 
     def _on_signal(self, number: int, frame: object) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, send_from_directory
+from flask import Blueprint, Response, current_app, request, send_from_directory
 
 from ... import __version__
 from ...decode import beam_search
@@ -26,6 +27,15 @@ from ..sse import Frames, client_gone, frame, stream
 from . import tables
 
 STATIC = Path(__file__).parents[1] / "static"
+
+#: Said for every OS: by Windows' registry a script may be text/plain, and then no browser runs it under nosniff.
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
 
 #: "Show the code": what computes what a panel shows.
 SOURCES: dict[str, Callable[..., Any] | type] = {
@@ -56,7 +66,14 @@ def make(service: Service, settings: Settings) -> Blueprint:
         """The chat page."""
         if not (STATIC / "index.html").is_file():
             raise ApiError(404, "not_found", "This installation came without its page; the API works.")
-        return send_from_directory(STATIC, "index.html")
+        return send_from_directory(STATIC, "index.html", mimetype="text/html")
+
+    @page.after_app_request
+    def name_type(response: Response) -> Response:
+        kind = TYPES.get(Path(request.path).suffix)
+        if kind and request.endpoint == "static" and response.status_code in (200, 206):
+            response.mimetype = kind
+        return response
 
     @page.get("/health")
     @takes()
@@ -100,6 +117,7 @@ def make(service: Service, settings: Settings) -> Blueprint:
             "limits": tables.limits(settings),
             "examples": EXAMPLES.get(str(recipe), []),
             "sources": _sources(),
+            "languages": _languages(),
         }
 
     @page.post("/api/compare")
@@ -159,6 +177,12 @@ def _compare_frames(events: Generator[tuple[str, Body] | None, None, None]) -> F
         for event in events:
             yield None if event is None else frame(event[1], event[0])
     yield frame({}, "done")
+
+
+def _languages() -> list[str]:
+    """The languages that there are words in; a file not named as a language is somebody's copy."""
+    stems = sorted(path.stem for path in STATIC.glob("i18n/*.json"))
+    return [stem for stem in stems if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", stem)]
 
 
 def _sources() -> dict[str, Body]:

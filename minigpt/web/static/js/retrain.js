@@ -1,0 +1,94 @@
+// From votes to the next model: starts the training, shows it live, and says whether it now agrees with the voter.
+
+import { announce } from "./announce.js";
+import { call, isAbort, stream } from "./api.js";
+import { $, el, show } from "./dom.js";
+import { guarded } from "./errors.js";
+import { language, number, percent, t } from "./i18n.js";
+import { loadModels } from "./models.js";
+
+let job = null;
+let watching = null;
+let whenDone = () => {};
+
+function agreementLine() {
+  const { before, after } = job.agreement;
+  const share = (one) => (one?.share === null || !one ? "–" : percent(one.share));
+  if (after) return t("retrain.agreement", { after: share(after), before: share(before), votes: after.votes });
+  if (!before) return "";
+  if (before.share === null) return before.reason ?? "";
+  return t("retrain.before", { before: share(before), votes: before.votes });
+}
+
+function draw() {
+  if (!job) return;
+  const running = job.state === "running";
+  show($("#retrain-start"), !running);
+  show($("#retrain-cancel"), running);
+  show($("#retrain-live"), job.state !== "idle");
+  $("#retrain-state").textContent = running
+    ? t("retrain.running", { step: job.step, steps: job.steps, name: job.name ?? "" })
+    : job.state === "idle" ? "" : t(`retrain.${job.state}`, { seconds: number(job.seconds, 0) });
+  const bar = $("#retrain-progress");
+  show(bar, running);
+  if (job.percent === null || job.percent === undefined) bar.removeAttribute("value");
+  else bar.value = job.percent;
+  $("#retrain-message").textContent = job.message ?? "";
+  $("#retrain-agreement").textContent = agreementLine();
+  $("#retrain-lines").textContent = job.lines.slice(-50).join("\n");
+  $("#retrain-commands").replaceChildren(...job.commands.map((command) => el("li", {}, el("code", { text: command }))));
+}
+
+function take({ event, data }) {
+  if (event === "line") job.lines.push(data.text);
+  if (event === "progress") Object.assign(job, data);
+  if (event === "agreement") job.agreement[data.when] = data;
+  if (event === "done") job = data;
+  draw();
+}
+
+async function watch() {
+  watching?.abort();
+  watching = new AbortController();
+  job.lines = [];
+  try {
+    for await (const event of stream("GET", "/api/retrain/events", undefined, { signal: watching.signal })) take(event);
+  } catch (error) {
+    if (isAbort(error)) return;
+    if (error.status === undefined) throw error;
+    return;  // the banner says that the server is gone
+  }
+  announce($("#retrain-state").textContent);
+  whenDone();
+  loadModels().catch(() => {});
+}
+
+async function begin(force) {
+  await guarded($("#retrain-error"), async () => {
+    try {
+      job = await call("POST", "/api/retrain", force ? { force } : {});
+    } catch (error) {
+      show($("#retrain-force"), error.code === "not_enough_votes");
+      throw error;
+    }
+    show($("#retrain-force"), false);
+    draw();
+    watch();
+  });
+}
+
+export function startRetraining(done) {
+  whenDone = done;
+  $("#retrain-start").addEventListener("click", () => begin(false));
+  $("#retrain-force").addEventListener("click", () => begin(true));
+  $("#retrain-cancel").addEventListener("click", () => guarded($("#retrain-error"), async () => {
+    job = await call("DELETE", "/api/retrain");
+    draw();
+  }));
+  language.addEventListener("change", draw);
+  guarded($("#retrain-error"), async () => {
+    job = await call("GET", "/api/retrain");
+    draw();
+    if (job.state === "running") watch();
+  });
+}
