@@ -127,6 +127,18 @@ def test_the_best_policy_on_held_out_prompts_is_the_one_returned_and_saved(decli
     assert card["finished"] and not any(card["finished"] for _, card in saved[:-1])
 
 
+def test_a_reward_that_costs_more_divergence_than_it_is_worth_is_not_the_best(speaker):
+    trainer = make_ppo(speaker, updates=1, kl=0.05, max_kl=50.0)
+    before, appraise = weights(trainer.policy), trainer.appraise
+
+    def one_more_for_thirty_nats(*answers):
+        experience, numbers = appraise(*answers)
+        return experience, numbers | {"reward": 1.0 + trainer.state.step, "kl": 30.0 * trainer.state.step}
+
+    trainer.appraise = one_more_for_thirty_nats
+    assert same(weights(trainer.train()), before)
+
+
 def test_the_card_tells_of_the_policy_beside_it(decline):
     _, saved, evaluated = decline
     for stored, card in saved:

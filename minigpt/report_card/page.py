@@ -115,7 +115,7 @@ def render(page: Page, sections: dict[str, tuple[str, Section]]) -> str:
     footer = tag(
         "footer",
         tag("p", "Made by ", tag("code", f"python -m minigpt.report --recipe {report['recipe']}"),
-            " from the run folders and from the models' answers. Every number is in report.json too.",
+            " from the run folders and from the models' answers. The .json file beside this page holds every number.",
             class_="small muted"),
     )  # fmt: skip
     skip = tag("a", "Skip to the content", href="#main", class_="skip")

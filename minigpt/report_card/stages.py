@@ -74,8 +74,8 @@ def figures(card: dict[str, Any]) -> dict[str, Any]:
 
 
 def ppo_figures(card: dict[str, Any], log: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the policy that was kept measured on the held-out prompts. PPO keeps the first of those that earn most after
-    paying for their divergence; its card tells of the last ones."""
+    """What the policy that was kept measured on the held-out prompts, and when: PPO keeps the first of those that earn
+    most after paying for their divergence. The card does not say when."""
     price = card.get("training", {}).get("kl", 0.0)
     valid = [row for row in log if "valid" in row and row["step"] <= card.get("steps", math.inf)]
     if not valid:

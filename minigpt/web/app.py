@@ -27,7 +27,7 @@ class App(Flask):
 
     def close(self, grace: float = 0.0) -> None:
         """Stop writing answers (what runs may go on for `grace` seconds), stop a training, close the store."""
-        self.retraining.cancel()
+        self.retraining.close()
         self.shelf.close(grace)
         self.store.close()
 
