@@ -191,8 +191,6 @@ def test_ppo_05_labels_and_ratings_give_normalised_rewards_as_well(town, run, sp
     assert read_card(town / layout)["reads_prompt"] == (layout == "ratings")
     rewards = first_rewards(load_reward_model(town / layout), speaker)
     assert abs(rewards.mean()) < 0.2 and abs(rewards.std() - 1) < 0.2
-    code, out, err = run("run_ppo.py", "--recipe", "mine.toml", "--reward", layout, "--out", f"ppo-{layout}")
-    assert code == 0, err
 
 
 def test_in_tinytown_the_grader_rates_and_rewards_and_the_truth_is_logged(town, run):
@@ -338,7 +336,7 @@ def test_a_reward_model_that_reads_less_than_the_policy_writes_ends_in_a_sentenc
     assert code == 2 and "12" in err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("count", [1, 8, 60])
+@pytest.mark.parametrize("count", [1, 20])
 def test_few_prompts_are_enough_to_practise_on(town, run, count):
     """With few held out, or none, the run goes on: it only knows less about itself."""
     lines = (town / "asked.txt").read_text(encoding="utf-8").splitlines()[:count]
