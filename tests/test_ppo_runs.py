@@ -20,16 +20,14 @@ from conftest import make_model, make_ppo, share_of_f
 from minigpt import Sampling, UserError, generate
 from minigpt.checkpoint import save_model
 from minigpt.ppo_trainer import PPOState, PPOTrainer
+from minigpt.runtime import detect
 from minigpt.state import read_log
 
 ROOT = Path(__file__).parents[1]
-UPDATE = {
-    "step", "seconds", "reward", "reward_deviation", "kl", "kl_coefficient", "objective", "entropy",
-    "explained_variance", "length", "ended", "distinct_2", "policy_loss", "value_loss", "approximate_kl",
-    "clip_fraction", "ratio", "ratio_variance", "ratio_error", "sampler_gap", "episodes_per_second",
-}  # fmt: skip
 MEASURED = {"reward", "reward_deviation", "kl", "kl_coefficient", "objective", "entropy", "explained_variance",
             "length", "ended", "distinct_2"}  # fmt: skip
+LEARNED = {"policy_loss", "value_loss", "approximate_kl", "clip_fraction", "ratio", "ratio_variance", "ratio_error"}
+UPDATE = MEASURED | LEARNED | {"step", "seconds", "sampler_gap", "episodes_per_second"}
 
 
 def weights(policy: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -52,7 +50,7 @@ def valid_rows(folder: Path) -> list[dict]:
 
 # What is earned.
 
-BANDIT = dict(updates=20, episodes=32, minibatch=8, ppo_epochs=4, max_new_tokens=14, max_kl=50.0, max_drift=99.0)
+BANDIT = dict(updates=16, episodes=32, minibatch=8, ppo_epochs=4, max_new_tokens=14, max_kl=50.0, max_drift=99.0)
 
 
 def test_a_bandit_is_won_close_to_the_reference(tmp_path, speaker):
@@ -79,8 +77,8 @@ def word_count(episodes) -> list[float]:
 def test_a_judge_of_length_is_hacked_unless_divergence_costs(tmp_path, speaker, kl, longer):
     make_ppo(speaker, word_count, folder=tmp_path, kl=kl, missing_end=14.0, **BANDIT).train()
     first, last = valid_rows(tmp_path)
-    assert (last["length"] > 2 * first["length"]) == longer
-    assert (last["length"] < 1.5 * first["length"]) == (not longer)
+    growth = last["length"] / first["length"]
+    assert growth > 1.7 if longer else growth < 1.4
 
 
 def test_ppo_12_an_adaptive_price_rises_while_the_policy_runs_away(tmp_path, speaker):
@@ -302,8 +300,6 @@ with leave_processes():
 
 
 def long_run(speaker, folder: Path) -> PPOTrainer:
-    from minigpt.runtime import detect
-
     return make_ppo(
         speaker, folder=folder, updates=30, evaluations=3, save_every=1, ppo_epochs=1, runtime=detect("cpu", "fp32"),
         save=lambda policy, card: save_model(folder, policy.model, speaker.tokenizer, {}),
