@@ -98,6 +98,12 @@ def test_ppo_12_a_fixed_price_stays():
     assert price.coefficient == 0.05
 
 
+def test_ppo_12_an_adaptive_price_cannot_begin_at_zero():
+    """It is only ever multiplied."""
+    with pytest.raises(UserError, match="kl"):
+        PPOConfig(kl=0.0, target_kl=6.0)
+
+
 # Advantages.
 
 

@@ -185,23 +185,15 @@ def test_few_held_out_prompts_are_no_reason_to_fail(tmp_path, speaker, count):
 # Policies that go wrong.
 
 
-def silenced(episode):
-    """An answer that never came to its end."""
-    return replace(episode, finished=False, ids=[*episode.ids[:-1], 300])
+SICK = {
+    "come to an end": lambda answer: replace(answer, finished=False, ids=[*answer.ids[:-1], 300]),
+    "raise --kl, or look": lambda answer: replace(answer, ids=answer.ids + 20 * answer.ids[-1:]),
+    "all alike": lambda answer: replace(answer, text="f f f f f f"),
+}
 
 
-def dragged_out(episode):
-    return replace(episode, ids=[*episode.ids[:-1], *[episode.ids[-1]] * 20])
-
-
-def parroted(episode):
-    return replace(episode, text="f f f f f f")
-
-
-@pytest.mark.parametrize(
-    ("symptom", "words"), [(silenced, "come to an end"), (dragged_out, "raise --kl, or look"), (parroted, "all alike")]
-)
-def test_ppo_26_a_sick_policy_stops_the_run_and_the_best_one_is_kept(tmp_path, speaker, symptom, words):
+@pytest.mark.parametrize(("words", "symptom"), SICK.items(), ids=SICK)
+def test_ppo_26_a_sick_policy_stops_the_run_and_the_best_one_is_kept(tmp_path, speaker, words, symptom):
     saved = []
     trainer = make_ppo(
         speaker, folder=tmp_path, updates=4, evaluations=4, episodes=16, max_new_tokens=10,
@@ -293,23 +285,24 @@ from test_ppo_runs import long_run
 from minigpt.checkpoint import load_model
 from minigpt.runtime import leave_processes
 with leave_processes():
-    trainer = long_run(load_model(sys.argv[2]), Path(sys.argv[3]))
+    trainer = long_run(load_model(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4]))
     trainer.resume()
     trainer.train()
 """
 
 
-def long_run(speaker, folder: Path) -> PPOTrainer:
+def long_run(speaker, folder: Path, updates: int) -> PPOTrainer:
     return make_ppo(
-        speaker, folder=folder, updates=30, evaluations=3, save_every=1, ppo_epochs=1, runtime=detect("cpu", "fp32"),
+        speaker, folder=folder, updates=updates, evaluations=3, save_every=1, ppo_epochs=1,
+        runtime=detect("cpu", "fp32"),
         save=lambda policy, card: save_model(folder, policy.model, speaker.tokenizer, {}),
     )  # fmt: skip
 
 
-def launch(parent: Path, folder: Path, *launcher: str) -> subprocess.Popen:
+def launch(parent: Path, folder: Path, updates: int, *launcher: str) -> subprocess.Popen:
     script = parent / "run.py"
     script.write_text(RUN, encoding="utf-8")
-    command = [sys.executable, *launcher, str(script), str(ROOT / "tests"), str(parent), str(folder)]
+    command = [sys.executable, *launcher, str(script), str(ROOT / "tests"), str(parent), str(folder), str(updates)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
@@ -318,10 +311,10 @@ def launch(parent: Path, folder: Path, *launcher: str) -> subprocess.Popen:
 def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
     save_model(tmp_path, speaker, speaker.tokenizer, {"stage": "sft"})
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    long_run(speaker, straight).train()
+    long_run(speaker, straight, 30).train()
     rng = random.Random(0)
     for kill in range(2):
-        run = launch(tmp_path, killed)
+        run = launch(tmp_path, killed, 30)
         before = (killed / "training_state.safetensors").stat().st_mtime_ns if kill else 0
         while run.poll() is None:
             if PPOState.exists(killed) and (killed / "training_state.safetensors").stat().st_mtime_ns != before:
@@ -331,7 +324,7 @@ def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
         assert run.poll() is None, run.stderr.read()
         run.kill()
         run.wait()
-    last = long_run(speaker, killed)
+    last = long_run(speaker, killed, 30)
     assert last.resume() and 0 < last.state.step < 30
     last.train()
     assert (killed / "model.safetensors").read_bytes() == (straight / "model.safetensors").read_bytes()
@@ -341,12 +334,12 @@ def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
 @pytest.mark.skipif(os.name == "nt", reason="torchrun needs libuv, which PyTorch lacks on Windows")
 def test_two_processes_give_the_numbers_of_one(tmp_path, speaker):
     save_model(tmp_path, speaker, speaker.tokenizer, {"stage": "sft"})
-    long_run(speaker, tmp_path / "one").train()
-    two = launch(tmp_path, tmp_path / "two", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    long_run(speaker, tmp_path / "one", 6).train()
+    two = launch(tmp_path, tmp_path / "two", 6, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     assert two.wait(600) == 0, two.stderr.read()
     one, shared = rows_of(tmp_path / "one"), rows_of(tmp_path / "two")
-    assert len(one) == len(shared) == 30 + 4
-    for ours, theirs in zip(one[:6], shared[:6], strict=True):
+    assert len(one) == len(shared) == 6 + 4
+    for ours, theirs in zip(one, shared, strict=True):
         assert theirs.pop("sampler_gap", 0) < 1e-4 and ours.pop("sampler_gap", 0) < 1e-4
         assert theirs.pop("valid", {}) == pytest.approx(ours.pop("valid", {}), abs=1e-4)
         assert theirs == pytest.approx(ours, abs=1e-4)
