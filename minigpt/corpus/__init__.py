@@ -10,6 +10,7 @@ from .movie import GuideCorpus, MovieCorpus
 from .preferences import ComparisonCorpus
 from .prompts import PromptCorpus
 from .ratings import RatingCorpus
+from .script import ScriptCorpus
 from .text import StreamCorpus, TextCorpus
 from .wiki import WikiCorpus
 
@@ -26,6 +27,7 @@ FORMATS: dict[str, type[CorpusLoader]] = {
     "ratings": RatingCorpus,
     "labels": LabelCorpus,
     "prompts": PromptCorpus,
+    "script": ScriptCorpus,
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "PromptCorpus",
     "RatedAnswer",
     "RatingCorpus",
+    "ScriptCorpus",
     "TextCorpus",
     "Turn",
     "WikiCorpus",

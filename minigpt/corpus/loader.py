@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -46,6 +46,8 @@ class CorpusLoader:
 
     #: What `parse` expects at its path, for error messages.
     layout = "a corpus"
+    #: What `parse` takes beside its path, with types: recipes may set these in the stage that names the format.
+    options: ClassVar[dict[str, type]] = {}
 
     def __init__(
         self,
@@ -76,11 +78,11 @@ class CorpusLoader:
 
     @classmethod
     def read(cls, path: str | Path, **options: Any) -> CorpusLoader:
-        """Open the corpus at `path` (a file or a folder, see `layout`); `options` as in the constructor."""
+        """Open the corpus at `path` (a file or a folder, see `layout`); `options` are the format's and the constructor's."""
         path = Path(path)
         if not path.exists():
             raise UserError(f"{path} does not exist; {cls.__name__} expects {cls.layout} there.")
-        parsed = cls.parse(path)
+        parsed = cls.parse(path, **{name: options.pop(name) for name in cls.options if name in options})
         return cls(parsed.train, parsed.valid, dropped=parsed.dropped, **options)
 
     @staticmethod
