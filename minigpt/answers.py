@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .examples import Turn
+from .shorten import ENDS, shorten
 from .tokenizer import Tokenizer
 
 
@@ -42,6 +43,24 @@ def encode_answer(tokenizer: Tokenizer, prompt: Sequence[Turn], answer: str, con
         if len(asked) + len(ending) <= context:
             return EncodedAnswer([*asked, *ending], len(asked))
     return None
+
+
+def encode_answers(
+    tokenizer: Tokenizer, prompt: Sequence[Turn], answers: Sequence[str], context: int
+) -> tuple[list[EncodedAnswer | None], bool]:
+    """`encode_answer` of several answers to one prompt, and whether its last question lost sentences for that.
+
+    They are lost to all answers alike, so that these stay comparable: where one answer does not fit beside the last
+    question, that is shortened until the longest one does.
+    """
+    encoded = [encode_answer(tokenizer, prompt, answer, context) for answer in answers]
+    if None not in encoded or not prompt:
+        return encoded, False
+    longest = max(len(tokenizer.encode(f" {answer}")) for answer in answers) + 2  # its role mark and its ending
+    shorter = shorten(tokenizer, prompt[-1:], context - longest)
+    if shorter is None:
+        return encoded, False
+    return [encode_answer(tokenizer, shorter, answer, context) for answer in answers], True
 
 
 def answer_mask(starts: Tensor, lengths: Tensor, width: int) -> Tensor:
@@ -113,17 +132,22 @@ class AnswerTable:
 
 
 class AnswerRows:
-    """Groups of answers to learn from, in a fresh order each epoch; `dropped` counts those too long for the context."""
+    """Groups of answers to learn from, in a fresh order each epoch. `dropped` counts those too long for the context,
+    and prompts that were `shortened` for it."""
 
     def __init__(
-        self, groups: Sequence[Sequence[EncodedAnswer | None]], targets: Sequence[float], tokenizer: Tokenizer
+        self,
+        groups: Sequence[Sequence[EncodedAnswer | None]],
+        targets: Sequence[float],
+        tokenizer: Tokenizer,
+        shortened: int = 0,
     ) -> None:
         fitting = [i for i, group in enumerate(groups) if None not in group]
         self.groups: list[list[EncodedAnswer]] = [[a for a in groups[i] if a is not None] for i in fitting]
         self.targets = [targets[i] for i in fitting]
         self.pad = tokenizer.pad
-        lost = len(groups) - len(fitting)
-        self.dropped = {"answers too long for the context": lost} if lost else {}
+        lost = {"answers too long for the context": len(groups) - len(fitting), ENDS: shortened}
+        self.dropped = {reason: count for reason, count in lost.items() if count}
         self.token_count = sum(len(answer.ids) for group in self.groups for answer in group)
 
     def epoch(self, number: int, seed: int) -> AnswerTable:

@@ -17,6 +17,7 @@ from torch import Tensor
 from .errors import UserError
 from .examples import Conversation, Document, Turn
 from .model import packed_mask
+from .shorten import ENDS, shorten
 from .tokenizer import Tokenizer
 
 IGNORE = -100  # the target that cross-entropy skips
@@ -121,8 +122,8 @@ class TextRows:
 class ConversationRows:
     """Conversations, as many to a row as fit, none of which sees another; only the assistant's tokens are learned.
 
-    A conversation longer than the context loses its oldest turns; one whose last exchange alone is too long is dropped.
-    Both are counted in `dropped`.
+    A conversation longer than the context loses its oldest turns, and the last question its last sentences; one whose
+    answer leaves no room for a single sentence is dropped. All are counted in `dropped`.
     """
 
     words = 0
@@ -139,9 +140,13 @@ class ConversationRows:
                 turns = _without_oldest_exchange(turns)
                 ids, learn = tokenizer.encode_chat(turns)
             if len(ids) > context + 1:
-                self.dropped["conversations too long for the context"] += 1
-                continue
-            if len(ids) < whole:
+                shorter = shorten(tokenizer, turns, context + 1)
+                if shorter is None:
+                    self.dropped["conversations too long for the context"] += 1
+                    continue
+                ids, learn = tokenizer.encode_chat(shorter)
+                self.dropped[ENDS] += 1
+            elif len(ids) < whole:
                 self.dropped["oldest turns of conversations too long for the context"] += 1
             self.encoded.append((np.array(ids, dtype=np.int32), np.array(learn)))
         if conversations and not self.encoded:

@@ -18,7 +18,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .answers import AnswerBatch, AnswerRows, EncodedAnswer, answer_batch, answer_mask, encode_answer
+from .answers import (
+    AnswerBatch,
+    AnswerRows,
+    EncodedAnswer,
+    answer_batch,
+    answer_mask,
+    encode_answer,
+    encode_answers,
+)
 from .checkpoint import need_tokenizer, read_card, read_model, save_model
 from .errors import UserError, nearest
 from .examples import Comparison, LabelledText, RatedAnswer, Turn
@@ -178,6 +186,7 @@ def judged_rows(
     """Rows for the reward model. `want` is the label that is rewarded; ratings are shifted and divided by `scale`."""
     groups: list[list[EncodedAnswer | None]] = []
     targets: list[float] = []
+    shortened = 0
     for example in examples:
         texts: tuple[str, ...]
         if isinstance(example, Comparison):
@@ -186,19 +195,25 @@ def judged_rows(
             texts, target = (example.answer,), (example.rating - scale[0]) / scale[1]
         else:
             texts, target = (example.text,), float(example.label == want)
-        prompt = getattr(example, "prompt", ())
-        groups.append([encode_answer(tokenizer, prompt, text, context) for text in texts])
+        answers, was_cut = encode_answers(tokenizer, getattr(example, "prompt", ()), texts, context)
+        groups.append(answers)
         targets.append(target)
-    rows = AnswerRows(groups, targets, tokenizer)
+        shortened += was_cut
+    rows = AnswerRows(groups, targets, tokenizer, shortened)
     if examples and not rows.groups:
         raise UserError(f"no answer fits a context of {context} tokens together with its prompt.")
     return rows
 
 
 class Judgement:
-    """The Trainer's objective for a reward model, on a corpus of comparisons, ratings or labelled texts."""
+    """The Trainer's objective for a reward model, on a corpus of comparisons, ratings or labelled texts.
 
-    def __init__(self, model: RewardModel, corpus: Any, runtime: Runtime, want: str = "") -> None:
+    `extra` comparisons are learned from too, but never measured on.
+    """
+
+    def __init__(
+        self, model: RewardModel, corpus: Any, runtime: Runtime, want: str = "", extra: Sequence[Comparison] = ()
+    ) -> None:
         self.model, self.runtime = model, runtime
         kind = type(corpus.train[0])
         if kind not in LOSSES:
@@ -214,7 +229,7 @@ class Judgement:
             ratings = torch.tensor([example.rating for example in corpus.train])
             scale = (float(ratings.mean()), float(ratings.std(correction=0)) or 1.0)
         context = model.config.max_position_embeddings
-        self.rows = judged_rows(corpus.train, model.tokenizer, context, want, scale)
+        self.rows = judged_rows([*corpus.train, *extra], model.tokenizer, context, want, scale)
         self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context, want, scale)
 
     def scores(self, batch: AnswerBatch) -> Tensor:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .examples import Turn
+from .examples import Prompt, Turn
 from .model import GPT
+from .shorten import ENDS, shorten
 
 
 def prompt_ids(model: GPT, turns: Sequence[Turn]) -> list[int]:
@@ -45,3 +47,20 @@ def fit_turns(model: GPT, turns: Sequence[Turn], reserve: int) -> Window:
 def fits(model: GPT, turns: Sequence[Turn], reserve: int) -> bool:
     """Whether at least the last turn leaves `reserve` tokens for the reply."""
     return len(prompt_ids(model, turns[-1:])) <= model.config.max_position_embeddings - reserve
+
+
+def fit_prompts(model: GPT, prompts: Sequence[Prompt], reserve: int) -> tuple[list[Prompt], Counter[str]]:
+    """The prompts that leave `reserve` tokens for the reply. A last question that does not loses its last sentences;
+    that, and prompts that are too long even so, is counted."""
+    fitting: list[Prompt] = []
+    lost: Counter[str] = Counter()
+    for prompt in prompts:
+        if not fits(model, prompt.turns, reserve):
+            room = model.config.max_position_embeddings - reserve - 1  # the mark that asks the assistant to speak
+            shorter = shorten(model.tokenizer, prompt.turns[-1:], room) if model.tokenizer else None
+            lost[ENDS if shorter else "prompts too long for the context"] += 1
+            if shorter is None:
+                continue
+            prompt = Prompt(shorter, prompt.group)
+        fitting.append(prompt)
+    return fitting, lost
