@@ -36,9 +36,10 @@ class JudgementScores:
 
     def __str__(self) -> str:
         low, high = self.interval
+        longer = "" if self.longer_preferred is None else f", of longer answers {self.longer_preferred:.1%} are better"
         return (
             f"held-out accuracy {self.accuracy:.1%} ({low:.1%} to {high:.1%}, {self.examples:,} judgements),"
-            f" loss {self.loss:.4f}, correlation with length {self.length_correlation:+.2f}"
+            f" loss {self.loss:.4f}, correlation with length {self.length_correlation:+.2f}{longer}"
         )
 
     def as_dict(self) -> dict[str, Any]:

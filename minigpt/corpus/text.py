@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from ..errors import UserError
 from ..examples import Document
 from .jsonl import read_rows, read_text
 from .loader import CorpusLoader, Parsed
+from .messages import post_text
+from .rows import Skipped, located
 
 #: TinyStories marks the end of a story with this line; its blank lines only part paragraphs.
 END_OF_TEXT = "<|endoftext|>"
@@ -16,14 +19,14 @@ BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 
 
 class TextCorpus(CorpusLoader):
-    """Documents of a .txt file, of every .txt file of a folder, or of a JSON Lines file with a column `text`.
+    """Documents of a .txt file, of every .txt file of a folder, or of a JSON Lines file with a column `text` or a post.
 
     In a .txt file blank lines part the documents (or lines `<|endoftext|>`, where there are any).
     `words` is the number of whitespace-separated words. The files of a folder are one group each,
     so a book never lies in both training and validation; in a single file every document is a group.
     """
 
-    layout = "a UTF-8 .txt file, a folder of .txt files, or a .jsonl or .json file of rows with a column text"
+    layout = "a UTF-8 .txt file, a folder of .txt files, or a .jsonl or .json file of rows with a column text or post"
 
     @classmethod
     def parse(cls, path: Path) -> Parsed:
@@ -61,7 +64,12 @@ def _folder(folder: Path) -> Parsed:
 def _rows(path: Path) -> Parsed:
     parsed = Parsed([])
     for number, (line, row) in enumerate(read_rows(path), start=1):
-        text = row.get("text")
+        try:
+            with located(f"{path}:{line}"):
+                text = _text(row)
+        except Skipped as reason:
+            parsed.dropped[str(reason)] += 1
+            continue
         if not isinstance(text, str):
             raise UserError(f'{path}:{line}: expected {{"text": "…"}}, found the columns {sorted(row)}.')
         if not text.strip():
@@ -70,6 +78,13 @@ def _rows(path: Path) -> Parsed:
         group = row.get("group", row.get("id", number))
         parsed.train.append(_document(text.strip(), str(group)))
     return parsed
+
+
+def _text(row: dict[str, Any]) -> Any:
+    """The text of a row; of one that holds a post and its summary, the post. Raises Skipped where the post is lost."""
+    if "post" in row:
+        return post_text(row)
+    return row.get("text", row.get("original_text"))
 
 
 class StreamCorpus(CorpusLoader):
