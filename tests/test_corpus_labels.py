@@ -55,8 +55,8 @@ def test_the_same_labelled_texts_in_every_format(tmp_path: Path, name: str) -> N
 
 UNUSABLE: dict[str, tuple[str, dict[str, int]]] = {
     "a.jsonl": (
-        jsonl((SAD, "negative"), ("x", []), ("x", None), ("x", ""), ("x", [" "]), ("x", ["a", "b"]), (" ", ["a"])),
-        {"texts without a label": 4, "texts with several labels": 1, "empty texts": 1},
+        jsonl((SAD, "negative"), ("x", []), ("x", None), ("x", ""), ("x", [" "]), ("x", ["a", "b"]), (" ", ["a"]), (None, ["a"])),
+        {"texts without a label": 4, "texts with several labels": 1, "empty texts": 2},
     ),
     "a.csv": (
         f'text,label\n"{SAD}",negative\nx,positive#negative\nx,\n,negative\n\n',
@@ -93,7 +93,7 @@ FAULTY: dict[str, tuple[str, str]] = {
     "columns.jsonl": (jsonl((SAD, "a")) + '{"words": "x"}\n', r"columns\.jsonl:2: columns \['words'\] are no labelled"),
     "spans.jsonl": (jsonl((SAD, "a"), ("x", [[0, 1, "NAME"]])), r"spans\.jsonl:2: label must be a string or a list"),
     "number.jsonl": (jsonl((SAD, 1)), r"number\.jsonl:1: label must be a string or a list of strings, found 1"),
-    "null.jsonl": (jsonl((SAD, "a")) + '{"text": null, "label": "a"}\n', r"null\.jsonl:2: text must be a string"),
+    "text.jsonl": (jsonl((SAD, "a")) + '{"text": 7, "label": "a"}\n', r"text\.jsonl:2: text must be a string"),
     "word.csv": (f'label,review\n"1","{SAD}"\ngood,x\n', r"word\.csv:3: a review has the label 0 or 1, found 'good'"),
     "true.jsonl": ('{"sentence": "x", "label": true}\n', r"true\.jsonl:1: a sentence has the label 0 or 1, found True"),
     "five.tsv": ("sentence\tlabel\nx\t5\n", r"five\.tsv:2: a sentence has the label 0 or 1, found '5'"),

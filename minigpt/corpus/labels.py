@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ..errors import UserError
@@ -15,7 +16,7 @@ from ..examples import LabelledText
 from .jsonl import read_rows, read_text
 from .loader import CorpusLoader, Parsed
 from .movie import decode
-from .rows import Row, group_of, located
+from .rows import Row, group_of, located, unseen
 
 #: Columns of the text; the first two are doccano's, its labels are words.
 TEXT_COLUMNS = ("text", "column_data", "sentence", "review")
@@ -43,6 +44,7 @@ class LabelCorpus(CorpusLoader):
     * .zip: a doccano project in which each annotator has a file; the label most of them chose counts,
     * .pos and .neg, or the folder of both: Pang and Lee's rt-polarity, a sentence a line.
 
+    Beside a file with `train` in its name, one that has `dev` or `valid` there holds the publisher's held-out texts.
     Texts with several labels or none are dropped and counted. The group is the text, so that none of them,
     if it is there twice, is both learned and tested.
     """
@@ -54,8 +56,19 @@ class LabelCorpus(CorpusLoader):
         if path.is_dir() or path.suffix.lower() in POLARITIES:
             return _single_labels(_polarity(path))
         if path.suffix.lower() == ".zip":
-            return _majority(_annotators(path))
-        return _single_labels(_annotations(path))
+            return _majority(read_annotators(path))
+        parsed = _single_labels(_annotations(path))
+        if held_out := _held_out_beside(path):
+            valid = _single_labels(_annotations(held_out))
+            parsed.dropped += valid.dropped
+            parsed.valid = unseen(valid.train, parsed.train, parsed.dropped)
+        return parsed
+
+
+def _held_out_beside(path: Path) -> Path | None:
+    """The validation file that belongs to a training file: SST-2 has train.tsv and dev.tsv."""
+    beside = [path.with_name(path.name.replace("train", word)) for word in ("dev", "valid")]
+    return next((file for file in beside if file != path and file.is_file()), None)
 
 
 def _single_labels(annotations: Iterator[Annotation]) -> Parsed:
@@ -70,12 +83,12 @@ def _single_labels(annotations: Iterator[Annotation]) -> Parsed:
     return parsed
 
 
-def _majority(annotations: Iterator[Annotation]) -> Parsed:
+def _majority(annotators: dict[str, list[Annotation]]) -> Parsed:
     """One labelled text for all annotations of it, where more than half of those who labelled it agree."""
     parsed = Parsed([])
     votes: dict[str, list[str]] = {}
     undecided: set[str] = set()
-    for text, labels in annotations:
+    for text, labels in itertools.chain(*annotators.values()):
         votes.setdefault(text, []).extend(labels if len(labels) == 1 else [])
         if len(labels) > 1:
             parsed.dropped["annotations with several labels"] += 1
@@ -117,6 +130,8 @@ def to_annotation(row: Row) -> Annotation:
             f"its label in {', '.join(LABEL_COLUMNS)})"
         )
     text, label = row[text_column], row[label_column]
+    if text is None:  # pandas, through which doccano's exports go, writes what is missing as null
+        text = ""
     if not isinstance(text, str):
         raise ValueError(f"{text_column} must be a string, found {type(text).__name__}")
     if text_column in NUMBERED:
@@ -188,17 +203,23 @@ READERS: dict[str, Callable[[Path], Iterator[tuple[int, dict[str, Any]]]]] = {
 }
 
 
-def _annotators(path: Path) -> Iterator[Annotation]:
-    """The annotations of all files in a ZIP archive, which are read as they are, without unpacking them to disk."""
+def read_annotators(path: Path) -> dict[str, list[Annotation]]:
+    """What each annotator of a doccano project made of its texts, by the name of the annotator's file in the ZIP.
+
+    The files are read as they are, without unpacking them to disk. Raises UserError for anything but such an archive.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             names = sorted(name for name in archive.namelist() if _is_annotators(name))
             if not names:
                 raise UserError(f"{path} holds no .jsonl file of an annotator; export the project again as JSONL.")
-            for name in names:
-                # It has what Path offers a reader: read_bytes, a suffix, and a name for messages.
-                yield from _annotations(zipfile.Path(archive, name))  # type: ignore[arg-type]
-    except (zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: it wants a password
+            # What a zipfile.Path offers is what a reader asks of a Path: read_bytes, a suffix, a name for messages.
+            return {
+                PurePosixPath(name).stem: list(_annotations(zipfile.Path(archive, name)))  # type: ignore[arg-type]
+                for name in names
+                if archive.getinfo(name).file_size  # an annotator who was never given a text
+            }
+    except (OSError, zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: it wants a password
         raise UserError(f"{path} is not a readable ZIP archive ({error}); export it again.") from error
 
 

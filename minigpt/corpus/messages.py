@@ -207,7 +207,12 @@ def _labelled(row: Mapping[str, Any]) -> Messages:
     first = label[0] if isinstance(label, list) and label else label
     if not first:
         raise Unlabelled("rows without a label")
-    return [("user", row["text"]), ("assistant", first)]
+    return [*earlier_turns(row), ("user", row["text"]), ("assistant", first)]
+
+
+def earlier_turns(row: Mapping[str, Any]) -> Messages:
+    """What was said before a row's text, where our own export for doccano has put it."""
+    return read_messages(row.get("earlier") or [])
 
 
 def _summary(column: str) -> Callable[[Mapping[str, Any]], Messages]:

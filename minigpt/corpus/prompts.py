@@ -14,7 +14,17 @@ from typing import Any
 from ..examples import Prompt, Turn
 from .jsonl import read_text
 from .loader import CorpusLoader, Parsed
-from .messages import ROLE_NAMES, Messages, alpaca_question, post_text, read_messages, read_prompt, to_turn, to_turns
+from .messages import (
+    ROLE_NAMES,
+    Messages,
+    alpaca_question,
+    earlier_turns,
+    post_text,
+    read_messages,
+    read_prompt,
+    to_turn,
+    to_turns,
+)
 from .rows import Row, group_of, located_rows, parse_rows
 
 #: How Anthropic's hh-rlhf writes a conversation as one text.
@@ -167,5 +177,5 @@ QUESTIONS: tuple[tuple[str, Callable[[Row], Messages]], ...] = (
     _column("article"),
     _column("original_text"),
     _column("orignal_text"),  # so spelt in published files
-    _column("text"),
+    ("text", lambda row: [*earlier_turns(row), ("user", row["text"])]),  # doccano
 )

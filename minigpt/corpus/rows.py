@@ -68,11 +68,19 @@ def parse_rows(
             side += examples
     if not train or not valid:
         return Parsed(train + valid, dropped=dropped)
+    return Parsed(train, unseen(valid, train, dropped) or None, dropped)
+
+
+def unseen(valid: Iterable[Any], train: Iterable[Any], dropped: Counter[str]) -> list[Any]:
+    """The validation examples whose group is not trained on; the others are counted in `dropped`."""
     learned = {example.group for example in train}
-    unseen = [example for example in valid if example.group not in learned]
-    if leaking := len(valid) - len(unseen):
-        dropped["validation examples whose prompt is also trained on"] += leaking
-    return Parsed(train, unseen or None, dropped)
+    kept = []
+    for example in valid:
+        if example.group in learned:
+            dropped["validation examples whose prompt is also trained on"] += 1
+        else:
+            kept.append(example)
+    return kept
 
 
 def is_held_out(row: Row) -> bool:

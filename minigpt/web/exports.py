@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ..corpus.doccano import DoccanoRow, chat_row
+from ..examples import Turn
 from .store import Row, Store
 
 HELD_OUT = 5  # every fifth prompt measures the reward model and does not teach it
@@ -73,10 +75,6 @@ def comparison(vote: Row) -> Row:
     }
 
 
-def _label(number: int, text: str, label: str, prompt: str) -> Row:
-    return {"id": number, "text": text, "label": [label], "Comments": [], "prompt": prompt}
-
-
 def _labels(store: Store) -> Iterator[Row]:
     """doccano's text classification: each answer that was voted on, or got a thumb, as good or bad."""
     judged: list[tuple[str, str, str]] = []
@@ -87,14 +85,14 @@ def _labels(store: Store) -> Iterator[Row]:
     for answer in store.thumbs():
         judged.append((answer["text"], "good" if answer["thumb"] == "up" else "bad", answer["messages"][-1]["content"]))
     for number, (text, label, asked) in enumerate(judged, start=1):
-        yield _label(number, text, label, asked)
+        yield DoccanoRow(text, (label,), number=number, metadata={"prompt": asked}).as_row()
 
 
 def _rewrites(store: Store) -> Iterator[Row]:
     """doccano's sequence to sequence: what was asked and what was answered, to be corrected there."""
     for answer in store.answers():
-        asked = answer["messages"][-1]["content"]
-        yield {"id": answer["id"], "text": asked, "label": [answer["text"]], "Comments": [], "model": answer["model"]}
+        turns = [Turn(message["role"], message["content"]) for message in answer["messages"]]
+        yield chat_row(turns, [answer["text"]], answer["id"], model=answer["model"]).as_row()
 
 
 FORMATS: dict[str, Callable[[Store], Iterable[Row]]] = {
