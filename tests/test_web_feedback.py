@@ -8,8 +8,9 @@ import sqlite3
 import pytest
 from web_helpers import QUESTION, chat, error_of, make_app, write_models
 
+from minigpt import fulltext
 from minigpt.errors import UserError
-from minigpt.web import exports, store
+from minigpt.web import exports
 from minigpt.web.errors import ApiError
 from minigpt.web.store import Store
 from minigpt.web.training import thin
@@ -120,10 +121,10 @@ def test_chats_are_kept_shown_and_forgotten(client):
 @pytest.mark.parametrize("indexed", [True, False])
 def test_search_finds_words_and_parts_of_chinese_ones(indexed, monkeypatch):
     if not indexed:
-        monkeypatch.setattr(store, "INDEX", "CREATE VIRTUAL TABLE x USING no_such_module(y);")
+        monkeypatch.setattr(fulltext, "INDEX", "CREATE VIRTUAL TABLE x USING no_such_module(y);")
     kept = Store(":memory:")
     if not indexed:
-        assert not kept.indexed
+        assert not kept.texts.indexed
     asked = ["今天天气怎么样", "Where does Max live?", '50% of 5_0 \\ quoted "words" AND OR', "ГДЕ Лиза"]
     for number, text in enumerate(asked):
         kept.add_answer("c", "m", [{"role": "user", "content": text}], f"answer {number}", "stop", None, 0)
@@ -147,7 +148,7 @@ def test_a_result_shows_where_the_match_is(client):
 def test_an_older_store_is_searched_too(tmp_path, monkeypatch):
     """What was written by a Python whose SQLite cannot index is found by one whose can."""
     with monkeypatch.context() as patch:
-        patch.setattr(store, "INDEX", "CREATE VIRTUAL TABLE x USING no_such_module(y);")
+        patch.setattr(fulltext, "INDEX", "CREATE VIRTUAL TABLE x USING no_such_module(y);")
         old = Store(tmp_path / "f.sqlite")
         old.add_answer("c", "m", QUESTION, "wonderful", "stop", None, 0)
         old.close()

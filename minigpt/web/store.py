@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..fulltext import FullText
 from .errors import ApiError
 
 Row = dict[str, Any]
@@ -38,12 +39,6 @@ CREATE TABLE IF NOT EXISTS texts (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, re
 CREATE INDEX IF NOT EXISTS texts_by_ref ON texts (kind, ref);
 """
 
-#: Every three characters in a row are indexed, so that any part of any word is found, in Chinese too.
-INDEX = """
-CREATE VIRTUAL TABLE IF NOT EXISTS texts_index USING fts5(
-    body, content='texts', content_rowid='id', tokenize='trigram');
-"""
-
 
 class Store:
     """One SQLite file, or ":memory:". Methods may be called from any thread; they take turns."""
@@ -59,19 +54,9 @@ class Store:
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._db.executescript(TABLES)
-            self.indexed = self._make_index()
+            self.texts = FullText(self._db, "texts")
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"{path} cannot be used to keep votes and chats ({error}); move it away.") from None
-
-    def _make_index(self) -> bool:
-        """Whether this SQLite has full-text search. Rebuilt at each start: one without it may have written here."""
-        try:
-            with self._db:
-                self._db.executescript(INDEX)
-                self._db.execute("INSERT INTO texts_index (texts_index) VALUES ('rebuild')")
-        except sqlite3.OperationalError:
-            return False
-        return True
 
     def close(self) -> None:
         with self._lock:
@@ -214,36 +199,19 @@ class Store:
     def _remember(self, db: sqlite3.Connection, kind: str, ref: int, texts: Sequence[str]) -> None:
         body = "\n".join(texts)
         cursor = db.execute("INSERT INTO texts (kind, ref, body) VALUES (?, ?, ?)", (kind, ref, body))
-        if self.indexed:
-            db.execute("INSERT INTO texts_index (rowid, body) VALUES (?, ?)", (_number(cursor), body))
+        self.texts.add(db, _number(cursor), body)
 
     def _forget(self, db: sqlite3.Connection, kind: str, ref: int) -> None:
         for row in db.execute("SELECT id, body FROM texts WHERE kind = ? AND ref = ?", (kind, ref)).fetchall():
-            if self.indexed:
-                values = (row["id"], row["body"])
-                db.execute("INSERT INTO texts_index (texts_index, rowid, body) VALUES ('delete', ?, ?)", values)
+            self.texts.remove(db, row["id"], row["body"])
             db.execute("DELETE FROM texts WHERE id = ?", (row["id"],))
 
     def search(self, words: str, limit: int) -> tuple[list[Row], bool]:
-        """Texts that hold all the words, newest first, and whether the index was used.
-
-        The index knows three characters in a row or more; shorter words, as Chinese ones often are, are looked for
-        in the texts themselves.
-        """
-        parts = words.split()
-        if not parts:
-            return [], self.indexed
-        if self.indexed and all(len(part) >= 3 for part in parts):
-            wanted = " AND ".join('"{}"'.format(part.replace('"', '""')) for part in parts)
-            query = "SELECT t.* FROM texts_index i JOIN texts t ON t.id = i.rowid WHERE texts_index MATCH ?"
-            return self.rows(f"{query} ORDER BY t.id DESC LIMIT ?", wanted, limit), True
-        alike = " AND ".join(["body LIKE ? ESCAPE '\\'"] * len(parts))
-        patterns = [f"%{_escape(part)}%" for part in parts]
-        return self.rows(f"SELECT * FROM texts WHERE {alike} ORDER BY id DESC LIMIT ?", *patterns, limit), False
-
-
-def _escape(part: str) -> str:
-    return part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        """Texts that hold all the words, newest first, and whether the index was used."""
+        if not words.split():
+            return [], self.texts.indexed
+        condition, values, indexed = self.texts.condition(words)
+        return self.rows(f"SELECT * FROM texts WHERE {condition} ORDER BY id DESC LIMIT ?", *values, limit), indexed
 
 
 def _now() -> str:

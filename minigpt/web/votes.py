@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
+from ..fulltext import snippet
 from .errors import ApiError
 from .models import SHIPPED
 from .replies import Reply
@@ -130,7 +131,7 @@ class Votes:
         for row in found:
             about = self.store.rows(ABOUT[row["kind"]], row["ref"])
             if about:
-                results.append({"kind": row["kind"], "id": row["ref"], **about[0], **_snippet(row["body"], words)})
+                results.append({"kind": row["kind"], "id": row["ref"], **about[0], **snippet(row["body"], words)})
         return {"results": results, "how": "index" if indexed else "scan"}
 
 
@@ -158,14 +159,3 @@ SELECT day, model, what, count(*) AS n FROM (
 """
 
 DAYS = f"SELECT DISTINCT day FROM ({EVENTS}) WHERE day >= date('now', ?)"
-
-
-def _snippet(body: str, words: str, around: int = 60) -> Row:
-    """The text about the first match, and where in it the match is; from the beginning if no word is found as it is."""
-    at, word = min(
-        ((place, part) for part in words.split() if (place := body.lower().find(part.lower())) >= 0), default=(-1, "")
-    )
-    if at < 0:
-        return {"snippet": body[: 2 * around], "start": 0, "end": 0}
-    begin = max(0, at - around)
-    return {"snippet": body[begin : at + len(word) + around], "start": at - begin, "end": at - begin + len(word)}
