@@ -1,6 +1,6 @@
 """Goodhart's curve: what happens to the truth when a flawed reward is pushed too far, and what the price of KL does.
 
-    python benchmarks/goodhart.py              about eight minutes on two cores
+    python benchmarks/goodhart.py              about ten minutes on two cores
 
 A careless rater (few comparisons, many mistakes, a liking for long answers) teaches a reward model; PPO maximises it
 without a price for leaving the SFT model, and with one. The town's grader shows what the answers are really worth.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -24,10 +25,41 @@ from minigpt.state import METRICS, read_log
 HOME = Path("trained_models/tinytown")
 PICTURE = Path(__file__).parent / "pictures" / "goodhart.png"
 PRICES = (0.0, 0.3)
+SHOWN = ("reward", "true_good", "true_right", "length", "kl")
 
 
 def run(*command: str) -> None:
     subprocess.run([sys.executable, *command], check=True)
+
+
+def practise(reward: Path, price: float, updates: int) -> list[dict[str, Any]]:
+    """PPO at one price of KL, with nothing to stop it: step and held-out numbers of each evaluation."""
+    folder = HOME / f"ppo-careless-kl-{price:g}"
+    unlimited = ("--max-kl", "1000", "--max-drift", "1000")
+    run("run_ppo.py", "--reward", str(reward), "--out", str(folder), "--restart", "--kl", str(price),
+        "--updates", str(updates), "--evaluations", "15", *unlimited)  # fmt: skip
+    return [{"step": row["step"], **row["valid"]} for row, _ in read_log(folder / METRICS) if "valid" in row]
+
+
+def draw(curves: dict[float, list[dict[str, Any]]], title: str) -> None:
+    """What the reward model says and what the grader says, side by side, against the way the policy has gone."""
+    figure, (learned, true) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    for price, rows in curves.items():
+        steps = [row["step"] for row in rows]
+        colour = "tab:red" if price == 0 else "tab:blue"
+        label = "KL costs nothing" if price == 0 else f"a nat of KL costs {price:g}"
+        learned.plot(steps, [row["reward"] for row in rows], "o-", color=colour, label=label)
+        true.plot(steps, [100 * row["true_good"] for row in rows], "o-", color=colour, label=f"good, {label}")
+        true.plot(steps, [100 * row["true_right"] for row in rows], "x:", color=colour, label=f"right, {label}")
+    learned.set(title="What the reward model says", ylabel="learned reward (deviations of SFT answers)")
+    true.set(title="What the answers are worth", ylabel="answers that the grader finds good or right (%)", ylim=(0, 100))
+    for ax in (learned, true):
+        ax.set_xlabel("PPO updates")
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize="small")
+    figure.suptitle(title)
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE, dpi=110)
 
 
 def main() -> None:
@@ -38,30 +70,14 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=60, help="updates of PPO at each price")
     arguments = parser.parse_args()
     reward = HOME / "reward-careless"
-    run("run_reward.py", "--out", str(reward), "--restart", "--pairs", str(arguments.pairs),
+    run("run_reward.py", "--out", str(reward), "--restart", "--pairs", str(arguments.pairs), "--familiarity", "0",
         "--noise", str(arguments.noise), "--length-bias", str(arguments.length_bias))  # fmt: skip
-    figure, panels = pyplot.subplots(1, len(PRICES), figsize=(12, 4.2), layout="constrained", sharey=True)
-    for ax, price in zip(panels, PRICES, strict=True):
-        folder = HOME / f"ppo-careless-kl-{price:g}"
-        unlimited = ("--max-kl", "1000", "--max-drift", "1000")
-        run("run_ppo.py", "--reward", str(reward), "--out", str(folder), "--restart", "--kl", str(price),
-            "--updates", str(arguments.updates), "--evaluations", "12", *unlimited)  # fmt: skip
-        rows = [row["valid"] for row, _ in read_log(folder / METRICS) if "valid" in row]
-        kl = [max(0.0, row["kl"]) ** 0.5 for row in rows]
-        ax.plot(kl, [row["reward"] for row in rows], "o-", label="learned reward (standard deviations)")
-        for name in ("true_good", "true_right"):
-            label = f"{name.removeprefix('true_')}, by the grader (share)"
-            ax.plot(kl, [row[name] for row in rows], "s--", label=label)
-        ax.set(title=f"price of KL {price:g}", xlabel="distance from the SFT model, sqrt(KL)")
-        ax.grid(alpha=0.3)
-        ax.legend()
-        good = [row["true_good"] for row in rows]
-        print(
-            f"price {price:g}: learned reward {rows[0]['reward']:+.2f} -> {rows[-1]['reward']:+.2f},"
-            f" good answers {good[0]:.1%} -> best {max(good):.1%} -> {good[-1]:.1%}"
-        )
-    PICTURE.parent.mkdir(exist_ok=True)
-    figure.savefig(PICTURE, dpi=110)
+    curves = {price: practise(reward, price, arguments.updates) for price in PRICES}
+    print(f"{'price':>5}{'update':>8}" + "".join(f"{name:>12}" for name in SHOWN))
+    for price, rows in curves.items():
+        for row in rows:
+            print(f"{price:5g}{row['step']:8}" + "".join(f"{row[name]:12.3f}" for name in SHOWN))
+    draw(curves, f"A reward learned from {arguments.pairs} comparisons of a careless rater")
     print(f"picture: {PICTURE}")
 
 

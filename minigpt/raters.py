@@ -69,10 +69,19 @@ def rated_samples(
 def film_samples(
     model: GPT, conversations: Sequence[Conversation], max_new_tokens: int, seed: int
 ) -> tuple[list[Comparison], Counter[str]]:
-    """The film's own reply against a sampled one and against a reply from another scene, in turn."""
+    """The film's own reply against a sampled one and against a reply from another scene, in turn.
+
+    Films are not split over learning and measuring, but "What?" is said in many of them: each prompt is taken once.
+    """
     rng = random.Random(seed)
     comparisons: list[Comparison] = []
     dropped: Counter[str] = Counter()
+    once: dict[tuple[Turn, ...], Conversation] = {}
+    for conversation in conversations:
+        once.setdefault(conversation.turns[:-1], conversation)
+    if repeated := len(conversations) - len(once):
+        dropped["prompts that were taken already"] = repeated
+    conversations = list(once.values())
     invented = sample_texts(model, [Prompt(c.turns[:-1]) for c in conversations[::2]], max_new_tokens, seed)
     for i, conversation in enumerate(conversations):
         if i % 2 == 0:

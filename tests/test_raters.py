@@ -122,6 +122,16 @@ def test_a_films_own_reply_stands_against_a_sampled_one_and_one_of_another_scene
         assert comparison.rejected in replies if number % 2 else comparison.rejected == sampled[number // 2]
 
 
+def test_what_is_said_in_two_films_is_compared_in_one(speaker):
+    """So no prompt is learned from in one film and measured in the other; what is left out is counted."""
+    scenes = small_talk(30, seed=5)
+    remakes = [Conversation(scene.turns, f"remake of {scene.group}") for scene in scenes[:10]]
+    comparisons, dropped = film_samples(speaker, scenes + remakes, 10, seed=0)
+    prompts = [comparison.prompt for comparison in comparisons]
+    assert len(set(prompts)) == len(prompts) > 20
+    assert dropped["prompts that were taken already"] == 40 - len({scene.turns[:-1] for scene in scenes})
+
+
 # The file of comparisons.
 
 
