@@ -1,6 +1,6 @@
 """Goodhart's curve: what happens to the truth when a flawed reward is pushed too far, and what the price of KL does.
 
-    python benchmarks/goodhart.py              about ten minutes on two cores
+    python benchmarks/goodhart.py              about eight minutes on two cores
 
 A careless rater (few comparisons, many mistakes, a liking for long answers) teaches a reward model; PPO maximises it
 without a price for leaving the SFT model, and with one. The town's grader shows what the answers are really worth.
@@ -37,7 +37,7 @@ def practise(reward: Path, price: float, updates: int) -> list[dict[str, Any]]:
     folder = HOME / f"ppo-careless-kl-{price:g}"
     unlimited = ("--max-kl", "1000", "--max-drift", "1000")
     run("run_ppo.py", "--reward", str(reward), "--out", str(folder), "--restart", "--kl", str(price),
-        "--updates", str(updates), "--evaluations", "15", *unlimited)  # fmt: skip
+        "--updates", str(updates), "--evaluations", "10", *unlimited)  # fmt: skip
     return [{"step": row["step"], **row["valid"]} for row, _ in read_log(folder / METRICS) if "valid" in row]
 
 
@@ -52,7 +52,9 @@ def draw(curves: dict[float, list[dict[str, Any]]], title: str) -> None:
         true.plot(steps, [100 * row["true_good"] for row in rows], "o-", color=colour, label=f"good, {label}")
         true.plot(steps, [100 * row["true_right"] for row in rows], "x:", color=colour, label=f"right, {label}")
     learned.set(title="What the reward model says", ylabel="learned reward (deviations of SFT answers)")
-    true.set(title="What the answers are worth", ylabel="answers that the grader finds good or right (%)", ylim=(0, 100))
+    true.set(
+        title="What the answers are worth", ylabel="answers that the grader finds good or right (%)", ylim=(0, 100)
+    )
     for ax in (learned, true):
         ax.set_xlabel("PPO updates")
         ax.grid(alpha=0.3)
@@ -67,7 +69,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=600, help="comparisons that the rater is asked for")
     parser.add_argument("--noise", type=float, default=0.25, help="share of the choices that are wrong")
     parser.add_argument("--length-bias", type=float, default=0.05, help="what a word is worth to the rater")
-    parser.add_argument("--updates", type=int, default=60, help="updates of PPO at each price")
+    parser.add_argument("--updates", type=int, default=40, help="updates of PPO at each price")
     arguments = parser.parse_args()
     reward = HOME / "reward-careless"
     run("run_reward.py", "--out", str(reward), "--restart", "--pairs", str(arguments.pairs), "--familiarity", "0",
