@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,17 @@ def picture(folder: Path, rows: int = 1, columns: int = 1, size: tuple[float, fl
 
 
 def draw_losses(ax: Any, folder: Path) -> None:
-    """Training and validation loss over tokens."""
+    """Training loss at every step, raw and smoothed with its elbow marked, and validation loss, over tokens."""
     rows = [row for row, _ in read_log(folder / METRICS)]
     train = [(row["tokens"], row["train_loss"]) for row in rows if "train_loss" in row]
     valid = [(row["tokens"], row["valid"]["loss"]) for row in rows if "valid" in row]
     if train:
         tokens, losses = zip(*train, strict=True)
         ax.plot(tokens, losses, color="tab:blue", alpha=0.25, linewidth=0.8)
-        ax.plot(tokens, smooth(losses), color="tab:blue", label="training (smoothed)")
+        smoothed = smooth(losses)
+        ax.plot(tokens, smoothed, color="tab:blue", label="training (smoothed)")
+        if (bend := elbow(tokens, smoothed)) is not None:
+            ax.plot(tokens[bend], smoothed[bend], "v", color="tab:red", label=f"elbow at {smoothed[bend]:.2f}")
     if valid:
         ax.plot(*zip(*valid, strict=True), "o-", color="tab:orange", label="validation")
     ax.set(xlabel="tokens read", ylabel="loss (nats)")
@@ -118,6 +121,19 @@ def plot_ppo(folder: Path, title: str) -> Path:
         for ax in axes[len(panels) :]:
             ax.axis("off")
     return folder / CURVE
+
+
+def elbow(x: Sequence[float], y: Sequence[float]) -> int | None:
+    """Where a falling curve turns from steep to flat: the point farthest below the chord from its first point to its
+    last, with both axes scaled to lengths of 1 (Satopää et al. 2011, "Finding a 'Kneedle' in a Haystack").
+
+    None for a curve that does not fall, or that nowhere lies below its chord.
+    """
+    if len(x) < 3 or y[-1] >= y[0] or x[-1] <= x[0]:
+        return None
+    below = [(y[0] - b) / (y[0] - y[-1]) - (a - x[0]) / (x[-1] - x[0]) for a, b in zip(x, y, strict=True)]
+    farthest = max(range(len(below)), key=below.__getitem__)
+    return farthest if below[farthest] > 0 else None
 
 
 def smooth(values: tuple[float, ...], weight: float = 0.95) -> list[float]:

@@ -117,6 +117,8 @@ def detect(device: str = "auto", dtype: str = "auto") -> Runtime:
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     if dtype == "auto":
         dtype = "bf16" if _fast_bf16(chosen) else "fp32"
+    if dtype == "fp16":
+        raise UserError("--dtype fp16 overflows in training; use bf16, which is as fast and has fp32's range, or fp32.")
     if dtype not in DTYPES:
         raise UserError(f"--dtype {dtype} is unknown; use auto, {', '.join(DTYPES)}.")
     return Runtime(chosen, DTYPES[dtype], rank, world)
