@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from ...examples import Turn
@@ -71,12 +71,12 @@ class Grader:
     def grade(self, conversation: Sequence[Turn], reply: str) -> Grade:
         """Mark one reply to the last user turn."""
         text = " ".join(reply.split())
-        words = _WORD.findall(text.lower())
+        words = words_of(text)
         return Grade(
             right=self.is_right(self.asked(conversation), text),
             polite=bool(_COURTESY.search(text)) and not _RUDENESS.search(text),
             concise=0 < len(words) <= speech.CONCISE_WORDS,
-            fluent=self.is_fluent(text, words),
+            fluent=self.is_fluent(text),
         )
 
     def is_right(self, asked: Asked | None, reply: str) -> bool:
@@ -101,24 +101,35 @@ class Grader:
             return False
         return people <= {subject} and set(self._values[asked.topic.name].findall(text)) == {truth}
 
-    def is_fluent(self, text: str, words: list[str]) -> bool:
-        """Does `text`, with its lower-case `words`, read like a sentence of Tinytown?"""
-        if not words or _STRANGE.search(text) or text[-1] not in ".!?":
-            return False
-        if not (text[0].isupper() or text[0].isdigit()):
-            return False
-        if any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False)):
-            return False
-        trigrams = list(zip(words, words[1:], words[2:], strict=False))
-        if len(set(trigrams)) < len(trigrams):
-            return False
-        return all(word in self._vocabulary or word.removesuffix("'s") in self._vocabulary for word in words)
+    def is_fluent(self, text: str) -> bool:
+        """Does `text` read like a sentence of Tinytown?"""
+        return reads_well(text, self._vocabulary)
+
+
+def words_of(text: str) -> list[str]:
+    """The words of `text`, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def reads_well(text: str, vocabulary: Set[str]) -> bool:
+    """Does `text` begin and end like a sentence, of these words, without one thrice in a row or three of them twice?"""
+    words = words_of(text)
+    if not words or _STRANGE.search(text) or text[-1] not in ".!?":
+        return False
+    if not (text[0].isupper() or text[0].isdigit()):
+        return False
+    if any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False)):
+        return False
+    trigrams = list(zip(words, words[1:], words[2:], strict=False))
+    if len(set(trigrams)) < len(trigrams):
+        return False
+    return all(word in vocabulary or word.removesuffix("'s") in vocabulary for word in words)
 
 
 def vocabulary() -> frozenset[str]:
     """All words, in lower case, that the generator can say."""
     texts = " ".join(_PLACE_TO_FILL.sub(" ", text) for text in _everything())
-    return frozenset(_WORD.findall(texts.lower()))
+    return frozenset(words_of(texts))
 
 
 def _everything() -> Iterator[str]:

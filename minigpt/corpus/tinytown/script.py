@@ -1,7 +1,7 @@
 """A television script in the columns of the Simpsons file, with one main character to imitate.
 
-The main character always speaks after three lines of the others, and the right answer stands in those lines
-(who brought what, who wants to meet where) or among the character's own facts.
+The right answer always stands in the lines before it (who brought what, who wants to meet where, whose pet is lost) or
+among the main character's own facts, and each kind of scene has a catchphrase.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import random
 import re
 from dataclasses import dataclass
 
-from .people import FOODS
+from .people import FOODS, PET_NAMES
 from .places import PLACES
 from .topics import with_article
 from .world import Resident, World
@@ -22,10 +22,11 @@ COLUMNS = (
     "location_id",
     "raw_character_text", "raw_location_text", "spoken_words", "normalized_text", "word_count",
 )  # fmt: skip
-EPISODES = 90
+#: Taking a word from the lines before is learned from many examples, not from long training on few.
+EPISODES = 480
 SCENES_PER_EPISODE = 12
 #: Other residents who appear beside the main character.
-REGULARS = 6
+REGULARS = 24
 LINE_MS = 4000
 
 ASIDES = ("SMILING", "TO EVERYONE", "IN A WHISPER", "WAVING", "LAUGHING")
@@ -35,17 +36,64 @@ HELLOS = ("Good morning, everyone.", "What a day.", "There you are.", "I have be
 CATCHPHRASES = {
     "basket": "Bless my boots!",
     "meeting": "By the old town clock!",
-    "favourite": "If you ask me,",
+    "own": "If you ask me,",
     "lost pet": "Chin up, my dear!",
 }
-#: What the others say of themselves, and how the main character says the same.
-FAVOURITES = {
-    "food": ("My favourite food is {}.", "my favourite food is {}."),
-    "colour": ("My favourite colour is {}.", "my favourite colour is {}."),
-    "hobby": ("My hobby is {}.", "my hobby is {}."),
-    "instrument": ("I play the {}.", "I play the {}."),
-    "pet": ("I have {a}.", "I have {a}."),
+
+
+@dataclass(frozen=True)
+class Matter:
+    """Two residents say something of the same kind, and the first of them asks who said what.
+
+    `{}` stands for a value, `{star}` for the main character's first name and `{two}` for the second speaker's.
+    """
+
+    values: tuple[str, ...]
+    says_one: str
+    says_two: str
+    asks_one: str
+    asks_two: str
+    answer_one: str
+    answer_two: str
+
+
+MATTERS = {
+    "basket": Matter(
+        FOODS,
+        "I have {} in my basket.", "And I have {} in mine.",
+        "{star}, what do I have?", "{star}, what does {two} have?",
+        "You have {} in your basket.", "{two} has {} in the basket.",
+    ),
+    "meeting": Matter(
+        tuple(PLACES),
+        "Let us meet at the {}.", "No, let us meet at the {}.",
+        "Where do I want to meet, {star}?", "Where does {two} want to meet, {star}?",
+        "You want to meet at the {}.", "{two} wants to meet at the {}.",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OwnFact:
+    """What the others say of themselves, how one asks for it, and how the main character says it."""
+
+    theirs: str
+    question: str
+    own: str
+
+
+OWN_FACTS = {
+    "food": OwnFact("My favourite food is {}.", "what is your favourite food?", "my favourite food is {}."),
+    "colour": OwnFact("My favourite colour is {}.", "what is your favourite colour?", "my favourite colour is {}."),
+    "hobby": OwnFact("My hobby is {}.", "what is your hobby?", "my hobby is {}."),
+    "instrument": OwnFact("I play the {}.", "what do you play?", "I play the {}."),
+    "pet": OwnFact("I have {a}.", "what pet do you have?", "I have {a}."),
 }
+#: Half of the scenes about the main character's facts; in the others two residents tell theirs first.
+DIRECT_SHARE = 0.5
+AND_YOU = "And you, {star}?"
+LOST = "{} did not come home."
+HOME_AGAIN = "{} will be home by supper."
 
 
 @dataclass(frozen=True)
@@ -61,6 +109,7 @@ class Line:
 class Scene:
     """Lines at one place; the main character speaks once."""
 
+    kind: str
     location: str
     lines: tuple[Line, ...]
 
@@ -70,82 +119,75 @@ def main_character(world: World) -> Resident:
     return next(resident for resident in world.residents if resident.asked)
 
 
+def cast(world: World) -> tuple[list[Resident], list[Resident]]:
+    """The regulars of the script, and strangers who never appear in it. No two of them share a first name."""
+    star = main_character(world)
+    # "What does Ada have?" must not be ambiguous.
+    others = list({r.first: r for r in world.residents if r.asked and r.first != star.first}.values())
+    return others[:REGULARS], others[REGULARS:]
+
+
 def write_scenes(world: World) -> list[list[Scene]]:
     """The scenes of each episode. Only residents that the dialogues speak of appear."""
     rng = world.stream("script")
-    star = main_character(world)
-    others = [resident for resident in world.residents if resident.asked and resident is not star]
-    # Two regulars with one first name would make "What does Ada have?" ambiguous.
-    regulars = list({other.first: other for other in others if other.first != star.first}.values())[:REGULARS]
-    return [[_scene(star, regulars, rng) for _ in range(SCENES_PER_EPISODE)] for _ in range(EPISODES)]
+    star, (regulars, _) = main_character(world), cast(world)
+    return [[draw_scene(star, regulars, rng) for _ in range(SCENES_PER_EPISODE)] for _ in range(EPISODES)]
 
 
-def _scene(star: Resident, regulars: list[Resident], rng: random.Random) -> Scene:
-    one, two = rng.sample(regulars, 2)
+def draw_scene(star: Resident, others: list[Resident], rng: random.Random) -> Scene:
+    """One scene of any kind with two of the others."""
+    one, two = rng.sample(others, 2)
     kind = rng.choice(list(CATCHPHRASES))
-    if kind == "basket":
-        talk, answer = _basket(star, one, two, rng)
-    elif kind == "meeting":
-        talk, answer = _meeting(star, one, two, rng)
-    elif kind == "favourite":
-        talk, answer = _favourite(star, one, two, rng)
+    if kind in MATTERS:
+        talk, answer = _matter(MATTERS[kind], star, one, two, rng)
+    elif kind == "own":
+        talk, answer = _own(star, one, two, rng)
     else:
-        talk, answer = _lost_pet(one, two)
+        talk, answer = _lost_pet(one, two, rng)
     lines = [*talk, Line(star, f"{CATCHPHRASES[kind]} {answer}")]
     if rng.random() < 0.5:
         lines.insert(0, Line(two, rng.choice(HELLOS)))
     if rng.random() < 0.3:
         lines.append(Line(one, f"Thank you, {star.first}."))
     lines = [Line(line.speaker, line.words, rng.choice(ASIDES) if rng.random() < ASIDE_SHARE else "") for line in lines]
-    return Scene(rng.choice(list(PLACES)), tuple(lines))
+    return Scene(kind, rng.choice(list(PLACES)), tuple(lines))
 
 
-def _basket(star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
-    mine, yours = rng.sample(FOODS, 2)
-    talk = [Line(one, f"I have {mine} in my basket."), Line(two, f"And I have {yours} in mine.")]
+def _matter(
+    matter: Matter, star: Resident, one: Resident, two: Resident, rng: random.Random
+) -> tuple[list[Line], str]:
+    first, second = rng.sample(matter.values, 2)
+    talk = [Line(one, matter.says_one.format(first)), Line(two, matter.says_two.format(second))]
     if rng.random() < 0.5:
-        return [*talk, Line(one, f"{star.first}, what do I have?")], f"You have {mine} in your basket."
-    talk.append(Line(one, f"{star.first}, what does {two.first} have?"))
-    return talk, f"{two.first} has {yours} in the basket."
+        return [*talk, Line(one, matter.asks_one.format(star=star.first))], matter.answer_one.format(first)
+    asks = matter.asks_two.format(star=star.first, two=two.first)
+    return [*talk, Line(one, asks)], matter.answer_two.format(second, two=two.first)
 
 
-def _meeting(star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
-    here, there = rng.sample(list(PLACES), 2)
-    talk = [Line(one, f"Let us meet at the {here}."), Line(two, f"No, let us meet at the {there}.")]
-    if rng.random() < 0.5:
-        return [
-            *talk,
-            Line(one, f"Where do I want to meet, {star.first}?"),
-        ], f"You want to meet at the {here}."
-    talk.append(Line(one, f"Where does {two.first} want to meet, {star.first}?"))
-    return talk, f"{two.first} wants to meet at the {there}."
-
-
-def _favourite(star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
-    topic = rng.choice(list(FAVOURITES))
-    theirs, own = FAVOURITES[topic]
+def _own(star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
+    topic = rng.choice(list(OWN_FACTS))
+    fact = OWN_FACTS[topic]
 
     def say(template: str, speaker: Resident) -> str:
         value = speaker.facts[topic]
         return template.format(value, a=with_article(value))
 
-    talk = [Line(one, say(theirs, one)), Line(two, say(theirs, two)), Line(one, f"And you, {star.first}?")]
-    return talk, say(own, star)
+    if rng.random() < DIRECT_SHARE:
+        asked = f"{star.first}, {fact.question}" if rng.random() < 0.5 else fact.question.capitalize()
+        return [Line(one, asked)], say(fact.own, star)
+    talk = [Line(one, say(fact.theirs, one)), Line(two, say(fact.theirs, two))]
+    return [*talk, Line(one, AND_YOU.format(star=star.first))], say(fact.own, star)
 
 
-def _lost_pet(one: Resident, two: Resident) -> tuple[list[Line], str]:
-    pet = one.facts["pet_name"]
-    talk = [
-        Line(one, f"{pet} did not come home."),
-        Line(two, f"Poor {one.first}."),
-        Line(one, "I am so sad."),
-    ]
-    return talk, f"{pet} will be home by supper."
+def _lost_pet(one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
+    pet = rng.choice(PET_NAMES)  # a cousin's, perhaps: it need not be the speaker's own
+    talk = [Line(one, LOST.format(pet)), Line(two, f"Poor {one.first}."), Line(one, "I am so sad.")]
+    return talk, HOME_AGAIN.format(pet)
 
 
 def script_file(world: World) -> str:
     """`script_lines.csv`: a row per line, a silent row before each scene, rows in no order, as published."""
-    cast = {resident.name: number for number, resident in enumerate(world.residents, start=1)}
+    characters = {resident.name: number for number, resident in enumerate(world.residents, start=1)}
     places = {place: number for number, place in enumerate(PLACES, start=1)}
     rows: list[tuple[object, ...]] = []
     for episode, scenes in enumerate(write_scenes(world), start=1):
@@ -165,7 +207,7 @@ def script_file(world: World) -> str:
                     f"{name}: {aside}{line.words}",
                     number * LINE_MS,
                     "true",
-                    cast[name],
+                    characters[name],
                     where[0],
                     name,
                     where[1],
