@@ -16,7 +16,9 @@ import pytest
 from minigpt.corpus.movie import MovieCorpus
 from minigpt.corpus.tinytown import QUALITY, Town, ensure_corpora, grade_summary, write_corpora, writers
 from minigpt.corpus.tinytown.articles import to_wikitext, write_articles
+from minigpt.corpus.tinytown.gossip import SUMMARIES
 from minigpt.corpus.tinytown.script import COLUMNS, main_character
+from minigpt.corpus.tinytown.summaries import facts
 from minigpt.corpus.tinytown.topics import fill
 from minigpt.corpus.tinytown.world import TOPICS
 from minigpt.corpus.wiki import WikiCorpus
@@ -189,7 +191,7 @@ def test_bytes_do_not_change_by_accident(folder: Path) -> None:
     """The same bytes on every machine. To change them on purpose, raise `writers.VERSION` and this number."""
     contents = json.loads((folder / "tinytown.json").read_text(encoding="utf-8"))
     digests = "".join(digest for _, digest in sorted(contents["sha256"].items()))
-    assert (writers.VERSION, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (4, "90253e1b389aa4c5")
+    assert (writers.VERSION, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (5, "09a6d9e3fbc48206")
 
 
 def test_no_file_has_carriage_returns_or_other_bytes_than_ascii(folder: Path) -> None:
@@ -306,10 +308,28 @@ def test_comparisons_prefer_the_summary_with_the_facts(folder: Path) -> None:
     assert {row["split"] for row in rows} == {"train", "valid1"}
 
 
-def test_policy_posts_have_good_summaries(folder: Path) -> None:
-    for row in json_lines(folder / "summaries" / "policy.jsonl"):
-        assert set(row) == {"original_text", "sum_text"}
-        assert grade_summary(row["original_text"], row["sum_text"]).score == 1
+def test_policy_posts_have_good_and_bad_summaries_in_known_shares(folder: Path) -> None:
+    rows = json_lines(folder / "summaries" / "policy.jsonl")
+    assert all(set(row) == {"original_text", "sum_text"} for row in rows)
+    grades = [grade_summary(row["original_text"], row["sum_text"]) for row in rows]
+    assert all(grade.fluent for grade in grades)
+    flaws = {"good": [grade.good for grade in grades], "rambles": [not grade.concise for grade in grades],
+             "garbles": [not grade.faithful for grade in grades],
+             "drops": [grade.faithful and grade.covered < 1 for grade in grades]}  # fmt: skip
+    for quality, share in SUMMARIES.items():
+        assert abs(sum(flaws[quality]) / len(rows) - share) < 0.03, quality
+
+
+def test_summaries_are_of_asked_residents_and_retellings_of_all(folder: Path, town: Town) -> None:
+    names = {asked: {r.name for r in town.residents if r.asked == asked} for asked in (True, False)}
+    for name in ("policy.jsonl", "comparisons.jsonl"):
+        text = (folder / "summaries" / name).read_text(encoding="utf-8")
+        assert all(name in text for name in names[True]) and not any(name in text for name in names[False])
+    stories = (folder / "summaries" / "retellings.txt").read_text(encoding="utf-8").split("\n\n")
+    assert all(sum(name in story for story in stories) > 20 for name in names[True] | names[False])
+    for story in stories[::50]:
+        title, first, second = story.strip().split("\n")
+        assert facts(first) == facts(second) and first != second and len(facts(first)) == 7
 
 
 def test_summary_grader_takes_garbage() -> None:
@@ -318,6 +338,16 @@ def test_summary_grader_takes_garbage() -> None:
     assert grade_summary("", "").score == 0
     assert grade_summary(post, "Ada Finch lost a lamp at the bakery.").faithful is False
     assert grade_summary(post, "Zoe Finch lost a kettle at the bakery.").faithful is False
+
+
+def test_a_summary_that_swaps_people_or_writes_no_sentence_is_marked_down() -> None:
+    post = "Ada Finch lost a kettle. It was at the bakery. That was on Monday. Max Hale lent a hand. Ada Finch is calm."
+    told = "Ada Finch lost a kettle at the bakery on Monday with Max Hale and is calm."
+    assert grade_summary(post, told).good and grade_summary(post, told).score == 1
+    swapped = grade_summary(post, "Max Hale lost a kettle at the bakery on Monday with Ada Finch and is calm.")
+    assert not swapped.faithful and swapped.concise and swapped.fluent and swapped.score < 0.25
+    listed = grade_summary(post, "Ada Finch lost kettle bakery Monday Max Hale calm.")
+    assert not listed.fluent and listed.faithful and listed.score <= 0.5
 
 
 def test_doccano_files(folder: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .gossip import SummaryGrade, grade_summary
 from .grader import Grade
 from .questions import Question
 from .speech import QUALITY
+from .summaries import SummaryGrade, grade_summary
 from .town import Town
 from .world import Resident, Subject
 from .writers import ensure_corpora, write_corpora

@@ -1,25 +1,31 @@
 """Posts of town gossip with summaries, good and bad, in the layout of OpenAI's summarize_from_feedback.
 
 Who wins a comparison is no opinion: a summary that keeps all the facts beats one that drops, changes or
-buries them.
+buries them. `retellings_file` tells of all residents; the posts that are summarised only of those that the dialogues
+ask about, so that there are people left of whom no summary has ever been seen.
 """
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from .dialogs import draw
 from .people import words
 from .places import DAYS, PLACES
-from .questions import PERSON, any_of
 from .topics import with_article
-from .world import World
+from .world import Resident, World
 
-COMPARISONS = 1500
-POSTS = 1500
+COMPARISONS = 4000
+POSTS = 3000
+#: Stories that two neighbours tell, each in words of their own.
+RETELLINGS = 6000
 #: The share of comparisons that is marked as validation data.
 VALID_SHARE = 0.1
+#: Which share of the summaries to learn from is of which quality. Mixed on purpose, as the dialogues are.
+SUMMARIES = {"good": 0.55, "drops": 0.15, "garbles": 0.15, "rambles": 0.15}
 
 DEEDS = words("lost found sold painted won broke repaired borrowed hid polished")
 THINGS = words("umbrella kettle ladder bicycle hat lamp chair drum basket kite scarf teapot")
@@ -29,8 +35,6 @@ SMALL_NEWS = (
     "It rained a little, but then it stopped.", "I heard it from three people.", "My shoes are still wet.",
     "Two dogs were asleep in the sun.", "I had only come for a loaf of bread.",
 )  # fmt: skip
-#: A summary with more words is no summary.
-SUMMARY_WORDS = 24
 
 
 @dataclass(frozen=True)
@@ -46,39 +50,12 @@ class Story:
     helper: str
 
 
-@dataclass(frozen=True)
-class SummaryGrade:
-    """How well a summary serves its post: the share of the facts it keeps, and two marks."""
-
-    covered: float  # from 0 to 1
-    faithful: bool  # says nothing that the post does not say
-    concise: bool
-
-    @property
-    def score(self) -> float:
-        """From 0 to 1. A summary that is not faithful is worth at most a quarter, a long one at most half."""
-        return self.covered * (1.0 if self.faithful else 0.25) * (1.0 if self.concise else 0.5)
-
-
-_PATTERNS = [PERSON, *map(any_of, (DEEDS, THINGS, PLACES, DAYS, MOODS))]
-
-
-def grade_summary(post: str, summary: str) -> SummaryGrade:
-    """Mark a summary by the facts in its post: people, deed, thing, place, day and mood. Takes any text."""
-    told, kept = (
-        {(i, value) for i, pattern in enumerate(_PATTERNS) for value in pattern.findall(text.lower())}
-        for text in (post, summary)
-    )
-    covered = len(told & kept) / len(told) if told else 0.0
-    return SummaryGrade(covered, kept <= told, 0 < len(summary.split()) <= SUMMARY_WORDS)
-
-
 class Gossip:
-    """Draws stories and tells them."""
+    """Draws stories about some of the residents and tells them."""
 
-    def __init__(self, world: World, stream: str) -> None:
+    def __init__(self, world: World, stream: str, residents: Iterable[Resident]) -> None:
         self.rng: random.Random = world.stream(stream)
-        self._names = [resident.name for resident in world.residents]
+        self._names = [resident.name for resident in residents]
 
     def story(self) -> Story:
         """Something that happened."""
@@ -112,8 +89,12 @@ class Gossip:
             sentences.insert(rng.randrange(len(sentences) + 1), news)
         return " ".join(sentences)
 
+    def text(self, story: Story) -> str:
+        """A post below its title."""
+        return f"{self.title(story)}\n{self.post(story)}"
+
     def summary(self, story: Story) -> str:
-        """All the facts in one sentence."""
+        """All the facts in one sentence or three."""
         thing = with_article(story.thing)
         deed = f"{story.who} {story.deed} {thing} at the {story.place} on {story.day}"
         return self.rng.choice(
@@ -123,16 +104,15 @@ class Gossip:
             )
         )
 
-    def flawed(self, story: Story) -> tuple[str, str]:
-        """The name of a flaw, and a summary that has it."""
+    def flawed(self, story: Story, flaw: str) -> str:
+        """A summary that drops most of the facts, garbles one of them, or rambles on."""
         rng = self.rng
-        flaw = rng.choice(("drops", "garbles", "rambles"))
         if flaw == "drops":
             thing = with_article(story.thing)
-            return flaw, rng.choice((f"{story.who} {story.deed} {thing}.", f"{story.who} is {story.mood}."))
+            return rng.choice((f"{story.who} {story.deed} {thing}.", f"{story.who} is {story.mood}."))
         if flaw == "garbles":
-            return flaw, self.summary(self._garble(story))
-        return flaw, f"{self.summary(story)} {' '.join(rng.sample(SMALL_NEWS, 3))}"
+            return self.summary(self._garble(story))
+        return f"{self.summary(story)} {' '.join(rng.sample(SMALL_NEWS, 3))}"
 
     def _garble(self, story: Story) -> Story:
         lists = {"deed": DEEDS, "thing": THINGS, "place": tuple(PLACES), "day": DAYS, "mood": MOODS}
@@ -140,14 +120,20 @@ class Gossip:
         return replace(story, **{slot: self.rng.choice([v for v in lists[slot] if v != getattr(story, slot)])})
 
 
+def asked_residents(world: World) -> list[Resident]:
+    """The residents whom posts with a summary are about."""
+    return [resident for resident in world.residents if resident.asked]
+
+
 def comparisons_file(world: World) -> str:
     """`comparisons.jsonl`: a post, two summaries, and which of them is better."""
-    gossip = Gossip(world, "gossip/comparisons")
+    gossip = Gossip(world, "gossip/comparisons", asked_residents(world))
+    flaws = [quality for quality in SUMMARIES if quality != "good"]
     lines = []
     for i in range(COMPARISONS):
         story = gossip.story()
-        flaw, bad = gossip.flawed(story)
-        pair = [("ref", gossip.summary(story)), (flaw, bad)]
+        flaw = gossip.rng.choice(flaws)
+        pair = [("ref", gossip.summary(story)), (flaw, gossip.flawed(story, flaw))]
         choice = gossip.rng.randrange(2)
         if choice:
             pair.reverse()
@@ -170,11 +156,24 @@ def comparisons_file(world: World) -> str:
 
 
 def policy_file(world: World) -> str:
-    """`policy.jsonl`: a post and its good summary."""
-    gossip = Gossip(world, "gossip/posts")
+    """`policy.jsonl`: a post and a summary of it, good or bad in the shares of `SUMMARIES`."""
+    gossip = Gossip(world, "gossip/posts", asked_residents(world))
     lines = []
     for _ in range(POSTS):
         story = gossip.story()
-        text = f"{gossip.title(story)}\n{gossip.post(story)}"
-        lines.append(json.dumps({"original_text": text, "sum_text": gossip.summary(story)}) + "\n")
+        quality = draw(gossip.rng, SUMMARIES)
+        text = gossip.text(story)
+        summary = gossip.summary(story) if quality == "good" else gossip.flawed(story, quality)
+        lines.append(json.dumps({"original_text": text, "sum_text": summary}) + "\n")
     return "".join(lines)
+
+
+def retellings_file(world: World) -> str:
+    """`retellings.txt`: each story twice, by two neighbours, with a blank line between the stories.
+
+    Who reads enough of these learns to carry a story's facts over into other words, which is half of summarising.
+    """
+    gossip = Gossip(world, "gossip/retellings", world.residents)
+    stories = (gossip.story() for _ in range(RETELLINGS))
+    texts = (f"{gossip.text(story)}\n{gossip.post(story)}" for story in stories)
+    return "\n\n".join(texts) + "\n"

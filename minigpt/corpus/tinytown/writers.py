@@ -13,14 +13,14 @@ from typing import Any
 from . import speech
 from .articles import wikitext_file, write_articles
 from .films import film_files
-from .gossip import comparisons_file, policy_file
+from .gossip import comparisons_file, policy_file, retellings_file
 from .opinions import expand_file, sentiment_file
 from .script import script_file
 from .town import Town
 from .world import RESIDENTS
 
 #: Raise this whenever the same seed would give other bytes, so that folders written before are written anew.
-VERSION = 4
+VERSION = 5
 CONTENTS = "tinytown.json"
 
 
@@ -93,6 +93,7 @@ def corpus_files(town: Town, tellings: int, conversations: int) -> dict[str, str
         "script/script_lines.csv": script_file(town),
         "summaries/comparisons.jsonl": comparisons_file(town),
         "summaries/policy.jsonl": policy_file(town),
+        "summaries/retellings.txt": retellings_file(town),
         "doccano/sentiment.jsonl": sentiment_file(town),
         "doccano/expand.jsonl": expand_file(town),
     }
@@ -109,6 +110,7 @@ def count(town: Town, files: dict[str, str], conversations: int) -> dict[str, in
         "lines of the script": files["script/script_lines.csv"].count("\n") - 1,
         "comparisons of summaries": files["summaries/comparisons.jsonl"].count("\n"),
         "posts with a summary": files["summaries/policy.jsonl"].count("\n"),
+        "stories told twice": files["summaries/retellings.txt"].count("\n\n") + 1,
         "opinions": files["doccano/sentiment.jsonl"].count("\n"),
         "headlines with a text": files["doccano/expand.jsonl"].count("\n"),
     }
