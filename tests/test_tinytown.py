@@ -273,7 +273,7 @@ def test_script_has_the_columns_and_quirks_of_the_simpsons_file(folder: Path, to
         )
         assert int(row["word_count"]) == len(row["normalized_text"].split())
         if row["raw_character_text"] == star.name:
-            assert before >= 3, "the main character needs three lines of context"
+            assert before >= 1, "the main character answers somebody"
         before += 1
     held_out = {resident.name for resident in town.residents if not resident.asked}
     assert not held_out & {row["raw_character_text"] for row in rows}
@@ -328,7 +328,7 @@ def test_summaries_are_of_asked_residents_and_retellings_of_all(folder: Path, to
     stories = (folder / "summaries" / "retellings.txt").read_text(encoding="utf-8").split("\n\n")
     assert all(sum(name in story for story in stories) > 20 for name in names[True] | names[False])
     for story in stories[::50]:
-        title, first, second = story.strip().split("\n")
+        _, first, second = story.strip().split("\n")
         assert facts(first) == facts(second) and first != second and len(facts(first)) == 7
 
 

@@ -95,7 +95,10 @@ def conversation(window: Window, number: int) -> Conversation:
 
 
 def read_windows(
-    path: Path, context_lines: int = CONTEXT_LINES, group_by: Sequence[str] = GROUP_BY, dropped: Counter[str] | None = None
+    path: Path,
+    context_lines: int = CONTEXT_LINES,
+    group_by: Sequence[str] = GROUP_BY,
+    dropped: Counter[str] | None = None,
 ) -> Iterator[Window]:
     """A window for every spoken line of the script, in the order of the story."""
     if context_lines < 1:
@@ -169,7 +172,7 @@ def read_rows(path: Path, dropped: Counter[str]) -> Iterator[dict[str, str]]:
 
 
 def split_fields(record: str, columns: int) -> list[str] | None:
-    """The fields of one row, with quotation marks doubled as is usual or escaped by a backslash; None if neither fits."""
+    """The fields of one row, its quotation marks doubled, as is usual, or after a backslash; None if neither fits."""
     for escaping in ({"doublequote": True}, {"doublequote": False, "escapechar": "\\"}):
         try:
             (fields,) = csv.reader([record], strict=True, **escaping)  # type: ignore[arg-type]

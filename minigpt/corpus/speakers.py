@@ -86,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_atomically(options.out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         answers = [row for row in rows if row["label"]]
         first = sum(not row["context"] for row in answers)
-        print(f"{options.out} holds {len(rows):,} rows, {len(answers):,} of them the character's, {first:,} without context.")
+        print(
+            f"{options.out}: {len(rows):,} rows, {len(answers):,} the character's, {first:,} of these without context."
+        )
 
 
 if __name__ == "__main__":

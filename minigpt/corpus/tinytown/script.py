@@ -153,9 +153,7 @@ def draw_scene(star: Resident, others: list[Resident], rng: random.Random) -> Sc
     return Scene(kind, rng.choice(list(PLACES)), tuple(lines))
 
 
-def _matter(
-    matter: Matter, star: Resident, one: Resident, two: Resident, rng: random.Random
-) -> tuple[list[Line], str]:
+def _matter(matter: Matter, star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
     first, second = rng.sample(matter.values, 2)
     talk = [Line(one, matter.says_one.format(first)), Line(two, matter.says_two.format(second))]
     if rng.random() < 0.5:
