@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 
@@ -38,8 +39,12 @@ def test_look_inside(quiet, fake):
     assert len(tokens) == len(WORDS) + 1  # and the end
     tokens[1].click()
     assert "60%" in page.text(".alternatives .sentence") and "rank 1" in page.text(".alternatives .sentence")
-    rows = page.all(".alternatives tbody tr")
+    rows = page.all(".alternatives-table tbody tr")
     assert len(rows) == 4 and "20%" in rows[1].text
+    page.until(lambda: page.all(".stages-table tbody tr"))
+    stages = [row.text.split() for row in page.all(".stages-table tbody tr")]
+    assert [row[0] for row in stages] == ["Pretrained", "Fine-tuned", "Reward-tuned"]
+    assert all(row[-2:] == ["1", "60%"] for row in stages), "the stand-in's models are of one mind"
     rows[2].find_element("css selector", "button").click()
     page.until(lambda: "answer_ids" in fake.asked("/v1/chat/completions")[-1])
     assert fake.asked("/v1/chat/completions")[-1]["answer_ids"] == [0, 101], "what stood before, and the chosen token"
@@ -113,6 +118,17 @@ def test_search_and_counts(quiet):
     quiet.sees("ship", "#search-results mark")
     assert quiet.text("#search-results mark") == "ship", "counted in characters, not in halves of an emoji"
     assert len(quiet.all("#stats .bar[data-series]")) >= 4 and "50%" in quiet.text("#stats")
+
+
+def test_the_numbers_of_a_chart_are_saved_as_csv(quiet):
+    quiet.go("vote")
+    quiet.until(lambda: quiet.all("#stats .data button"))
+    quiet.run("URL.createObjectURL = (blob) => { blob.text().then((text) => { window.saved = text; }); return '#'; }")
+    quiet.run("document.querySelector('#stats .data button').click()")
+    lines = quiet.until(lambda: quiet.run("return window.saved")).split("\r\n")
+    rows = list(csv.reader(lines[:-1]))
+    assert rows[0] == ["Day", "Model", "Answers", "Votes", "Won"] and lines[-1] == ""
+    assert all(len(row) == 5 and int(row[3]) >= 0 for row in rows[1:]) and len(rows) > 2
 
 
 def test_training(quiet):

@@ -1,6 +1,6 @@
 // A line chart in SVG. A line is told from another by its dashes and the name at its end, not by its colour alone.
 
-import { el, svg } from "./dom.js";
+import { el, save, svg } from "./dom.js";
 import { number, t } from "./i18n.js";
 
 const MARGIN = { top: 12, right: 16, bottom: 30, left: 52 };
@@ -78,6 +78,16 @@ export function table(label, columns, rows) {
     el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell))))));
 }
 
-/** The numbers of a picture for those who cannot see it, folded away. */
-export const dataTable = (columns, rows) =>
-  el("details.data", {}, el("summary", { text: t("chart.table") }), table(t("chart.table"), columns, rows));
+/** Rows as CSV (RFC 4180); numbers as computers write them, whatever the language of the page. */
+export function asCsv(columns, rows) {
+  const quoted = (text) => `"${text.replaceAll('"', '""')}"`;
+  const cell = (value) => (typeof value === "number" ? String(value) : quoted(String(value ?? "")));
+  return [columns, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+}
+
+/** The numbers of a picture for those who cannot see it, folded away; `name` is that of the file they are saved as. */
+export const dataTable = (name, columns, rows) =>
+  el("details.data", {}, el("summary", { text: t("chart.table") }),
+    table(t("chart.table"), columns, rows),
+    el("button.small", { type: "button", text: t("chart.csv"), onclick: () =>
+      save(`${name.replaceAll("/", "-")}.csv`, asCsv(columns, rows), "text/csv") }));

@@ -11,7 +11,8 @@ import { offerModels, shelfEvents } from "./models.js";
 import { go } from "./router.js";
 import { decoding } from "./settings.js";
 import { back, current, hasBefore, lay, specimen, subject } from "./specimen.js";
-import { answerStrip, promptStrip } from "./tokens.js";
+import { bystanders } from "./stages.js";
+import { answerStrip, promptStrip, withEnd } from "./tokens.js";
 import { xray } from "./xray.js";
 
 /** Open the view on an answer. */
@@ -59,7 +60,8 @@ async function draw() {
     $("#inside-prompt-tokens").replaceChildren(promptStrip(found));
     $("#inside-context").textContent = t("inside.context", { count: found.prompt.length, context: found.context });
     $("#inside-dropped").textContent = found.dropped ? t("chat.dropped", { count: found.dropped }) : "";
-    $("#inside-tokens").replaceChildren(answerStrip(found, { kept: answer.kept ?? 0, resume }));
+    $("#inside-tokens").replaceChildren(answerStrip(found,
+      { kept: answer.kept ?? 0, resume, stages: bystanders(answer, withEnd(found)) }));
     $("#inside-xray").replaceChildren(xray(found));
   });
   if (round === latest) await attention(answer);

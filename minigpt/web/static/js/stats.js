@@ -62,7 +62,7 @@ function draw() {
   $("#stats").replaceChildren(
     columns(stats, $("#stats-what").value),
     table(t("stats.models"), named([...SHOWN, "rate"]), byModel),
-    dataTable(named(DAILY), days.map((row) => DAILY.map((key) => row[key]))));
+    dataTable("days", named(DAILY), days.map((row) => DAILY.map((key) => row[key]))));
 }
 
 export async function drawStats() {

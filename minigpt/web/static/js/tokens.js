@@ -2,6 +2,7 @@
 
 import { el, roving } from "./dom.js";
 import { chance, has, number, t } from "./i18n.js";
+import { opinions } from "./stages.js";
 
 /** A piece of text that can be seen even if it is a space, a line break, or nothing. */
 export const visible = (token) => {
@@ -16,9 +17,13 @@ export function promptStrip({ prompt }) {
     el(`span.token.${token.kind}`, { title: `${token.id} · ${kind(token)}`, text: visible(token) })));
 }
 
-/** Each token of the answer as a button; a bar below it is as long as the token was likely. */
-export function answerStrip(found, { kept, resume }) {
-  const tokens = found.end ? [...found.tokens, { ...found.end, kind: "end" }] : found.tokens;
+/** The tokens of an answer, and the one that ends it. */
+export const withEnd = (found) => (found.end ? [...found.tokens, { ...found.end, kind: "end" }] : found.tokens);
+
+/** Each token of the answer as a button; a bar below it is as long as the token was likely. `stages`, a promise, tells
+ * what the other stages think of them. */
+export function answerStrip(found, { kept, resume, stages }) {
+  const tokens = withEnd(found);
   const panel = el("div.alternatives", { id: "alternatives", "aria-live": "polite" });
   const button = (token, i) => el(`button.token.${token.kind}${i < kept ? ".kept" : ""}`, {
     type: "button", "aria-pressed": "false", share: token.probability, "data-index": i,
@@ -29,7 +34,9 @@ export function answerStrip(found, { kept, resume }) {
 
   function open(i) {
     for (const one of strip.children) one.setAttribute("aria-pressed", String(Number(one.dataset.index) === i));
-    panel.replaceChildren(alternatives(tokens, i, resume));
+    const drawn = alternatives(tokens, i, resume);
+    panel.replaceChildren(drawn);
+    stages.then((all) => drawn.append(opinions(all, i) ?? ""));
   }
   roving(strip, "button");
   if (tokens.length) open(0);

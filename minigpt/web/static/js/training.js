@@ -63,7 +63,8 @@ function drawCurves() {
   const label = t("training.label", { run: run.name, columns: names.join(", ") });
   $("#curves").replaceChildren(
     lineChart({ series, mark, label, x: t("training.step") }),
-    dataTable([t("training.step"), ...names], rows.map((row) => [row.step, ...shown.map((name) => row[name])])));
+    dataTable(run.name, [t("training.step"), ...names],
+      rows.map((row) => [row.step, ...shown.map((name) => row[name])])));
 }
 
 function drawColumns() {

@@ -18,6 +18,6 @@ export function xray({ tokens, reward, reward_model: model, reward_reason: reaso
     el("p.sentence", { text: `${t("xray.score", { reward: number(reward), model })} ${lesson}` }),
     lineChart({ series, label, x: t("xray.axis"), height: 200, dots: true }),
     valueReason ? el("p.muted", { text: valueReason }) : null,
-    dataTable([t("inside.piece"), t("xray.reward"), t("xray.value")],
+    dataTable("reward", [t("inside.piece"), t("xray.reward"), t("xray.value")],
       tokens.map((token) => [visible(token), token.reward, token.value])));
 }
