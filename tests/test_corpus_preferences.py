@@ -317,3 +317,13 @@ def test_the_policy_reads_the_words_that_are_judged(tmp_path: Path) -> None:
 
 def test_the_format_has_a_name() -> None:
     assert FORMATS["comparisons"] is ComparisonCorpus
+
+
+def test_of_the_pages_votes_all_are_learned_from(tmp_path: Path) -> None:
+    votes = [{"prompt": f"Question {i}?", "answers": ["Yes.", "No."], "vote": vote}
+             for i, vote in enumerate(["left", "right", "tie", "both_bad"] * 10)]  # fmt: skip
+    path = write(tmp_path / "votes.jsonl", votes)
+    corpus = FORMATS["votes"].read(path)
+    assert len(corpus.train) == 20 and corpus.valid == []
+    assert sum(corpus.dropped.values()) == 20
+    assert len(FORMATS["comparisons"].read(path).valid) == 1, "other comparisons are partly held out"

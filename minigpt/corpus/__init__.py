@@ -7,7 +7,7 @@ from .labels import LabelCorpus
 from .loader import CorpusLoader, Parsed
 from .messages import LenientMessagesCorpus, MessagesCorpus
 from .movie import GuideCorpus, MovieCorpus
-from .preferences import ComparisonCorpus
+from .preferences import ComparisonCorpus, VotesCorpus
 from .prompts import PromptCorpus
 from .ratings import RatingCorpus
 from .script import ScriptCorpus
@@ -24,6 +24,7 @@ FORMATS: dict[str, type[CorpusLoader]] = {
     "messages": MessagesCorpus,
     "messages-lenient": LenientMessagesCorpus,
     "comparisons": ComparisonCorpus,
+    "votes": VotesCorpus,
     "ratings": RatingCorpus,
     "labels": LabelCorpus,
     "prompts": PromptCorpus,
@@ -49,5 +50,6 @@ __all__ = [
     "ScriptCorpus",
     "TextCorpus",
     "Turn",
+    "VotesCorpus",
     "WikiCorpus",
 ]

@@ -47,6 +47,20 @@ class ComparisonCorpus(CorpusLoader):
         return parsed
 
 
+class VotesCorpus(ComparisonCorpus):
+    """Votes of the chat page, as its training on votes writes them: all are to be learned from.
+
+    The page keeps every fifth prompt to itself and measures with that. Of some forty votes, a few more to validate
+    with could say nothing, and the training would stop by chance.
+    """
+
+    @classmethod
+    def parse(cls, path: Path) -> Parsed:
+        parsed = super().parse(path)
+        parsed.valid = parsed.valid or []
+        return parsed
+
+
 class Preference(NamedTuple):
     """Answers in tiers, the best first; those within a tier are not compared. Only lists `may_repeat` an answer."""
 
