@@ -41,7 +41,9 @@ def rows_in(path: Path) -> list[dict[str, Any]]:
 def archive(path: Path, files: dict[str, list[tuple[str | None, list[str]]]]) -> Path:
     with zipfile.ZipFile(path, "w") as packed:
         for name, annotations in files.items():
-            lines = [json.dumps({"id": i, "text": t, "label": n, "Comments": []}) for i, (t, n) in enumerate(annotations)]
+            lines = [
+                json.dumps({"id": i, "text": t, "label": n, "Comments": []}) for i, (t, n) in enumerate(annotations)
+            ]
             packed.writestr(f"{name}.jsonl", "".join(line + "\n" for line in lines))
     return path
 
@@ -74,7 +76,9 @@ def through_doccano(tmp_path: Path, examples: list[Any]) -> Path:
 
 
 def test_labelled_texts_come_back_equal(tmp_path: Path) -> None:
-    labels = LabelCorpus.parse(write_rows(tmp_path / "a.jsonl", [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(9)]))
+    labels = LabelCorpus.parse(
+        write_rows(tmp_path / "a.jsonl", [{"text": f"text {i}", "label": "ab"[i % 2]} for i in range(9)])
+    )
     assert LabelCorpus.parse(through_doccano(tmp_path, labels.train)).train == labels.train
 
 
@@ -87,6 +91,15 @@ def test_chats_come_back_with_their_earlier_turns(tmp_path: Path) -> None:
     assert MessagesCorpus.parse(path).train == chats
     assert [row["text"] for row in rows_in(path)] == [TALK[3].text, TALK[1].text]
     assert len({frozenset(row) for row in rows_in(path)}) == 1, "doccano fills columns that some rows lack with nulls"
+
+
+def test_an_exported_archive_is_read_as_it_is(tmp_path: Path) -> None:
+    """doccano exports a ZIP even where all annotators share one file."""
+    files = {"anna": [("q 1", ["by anna"]), ("q 2", [])], "bea": [("q 1", ["by bea"])]}
+    chats = MessagesCorpus.parse(archive(tmp_path / "all.zip", files))
+    assert [chat.turns[-1].text for chat in chats.train] == ["by anna", "by bea"]
+    assert len({chat.group for chat in chats.train}) == 1, "two answers to one text are never parted"
+    assert [row.text for row in read_doccano(tmp_path / "all.zip")] == ["q 1", "q 2", "q 1"]
 
 
 def test_a_corrected_answer_is_learned_and_not_the_former_one(tmp_path: Path) -> None:

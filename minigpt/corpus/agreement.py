@@ -88,10 +88,10 @@ def report(path: Path, shown: int = SHOWN) -> str:
     """What the annotators of an archive did, how far each two agree, and the first texts on which they do not."""
     labels: dict[str, dict[str, str]] = {}
     lines = []
-    for name, annotations in read_annotators(path).items():
-        own, left_out = single_labels(annotations)
-        lines.append(", ".join([f"{name}: {len(own):,} texts labelled", *(f"{n:,} {why}" for why, n in left_out.items())]))
-        if own:  # doccano's unknown.jsonl holds texts that nobody has labelled
+    for name, made in read_annotators(path).items():
+        own, left_out = single_labels(made)
+        lines.append(f"{name}: {len(own):,} texts labelled" + "".join(f", {n:,} {why}" for why, n in left_out.items()))
+        if own:  # a member of the project who has labelled nothing agrees with nobody
             labels[name] = own
     if len(labels) < 2:
         raise UserError(f"{path} holds labels of fewer than two annotators; let another one label the same texts.")
@@ -100,7 +100,8 @@ def report(path: Path, shown: int = SHOWN) -> str:
         kappa = "undefined" if math.isnan(pair.kappa) else f"{pair.kappa:+.3f}"
         lines.append(f"{pair.first} and {pair.second}: {pair.texts:,} texts, {pair.same:.1%} alike, kappa {kappa}")
     torn = disagreements(labels)
-    lines.append(f"\n{len(torn):,} texts on which they disagree" + (f", the first {shown}:" if len(torn) > shown else ":"))
+    first = f", the first {shown}" if len(torn) > shown else ""
+    lines.append(f"\n{len(torn):,} texts on which they disagree{first}:")
     for text, names in itertools.islice(torn.items(), shown):
         lines.append(f"  {' '.join(text.split())}\n      " + ", ".join(f"{n}: {label}" for n, label in names.items()))
     return "\n".join(lines)

@@ -2,8 +2,8 @@
 
     python -m minigpt.corpus.doccano chats.jsonl --format messages --out for_doccano.jsonl
 
-doccano imports JSON Lines and exports them with a number for each text, the comments of its annotators, and every column
-of the import that it had no use for. `LabelCorpus` and `MessagesCorpus` learn from what it exports.
+doccano imports JSON Lines and exports them with a number for each text, the comments of its annotators, and every
+column of the import that it had no use for. `LabelCorpus` and `MessagesCorpus` learn from what it exports.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ def _texts(row: Row, column: str) -> tuple[str, ...]:
     return tuple(values)
 
 
-def chat_row(
-    turns: Sequence[Turn], answers: Sequence[str], number: int | None = None, **metadata: Any
-) -> DoccanoRow:
+def chat_row(turns: Sequence[Turn], answers: Sequence[str], number: int | None = None, **metadata: Any) -> DoccanoRow:
     """What was asked as the text, with `answers` to be corrected. The turns before it are the column `earlier`; it is
     there even if empty, for doccano's export fills a column that some rows lack with nulls."""
     earlier = [{"role": turn.role, "content": turn.text} for turn in turns[:-1]]

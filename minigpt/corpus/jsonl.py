@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,26 @@ def read_text(path: Path) -> str:
     if not text.strip():
         raise UserError(f"{path}: the file is empty; give a file with at least one example.")
     return text
+
+
+def archived(path: Path, endings: Container[str]) -> list[Path]:
+    """The files with these endings in a ZIP archive such as doccano exports, to be read where they are.
+
+    Empty files, of annotators who were given nothing, are left out. Raises UserError where there is nothing to read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # macOS adds files of its own when it packs a folder anew.
+            members = [info for info in archive.infolist() if "__MACOSX" not in info.filename and info.file_size]
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} is not a readable ZIP archive ({error}); export it again.") from error
+    found = [info for info in members if Path(info.filename).suffix.lower() in endings]
+    if not found:
+        raise UserError(f"{path} holds no .jsonl file of an annotator; export the project again as JSONL.")
+    if any(info.flag_bits & 1 for info in found):
+        raise UserError(f"{path} wants a password; unpack it first.")
+    # A zipfile.Path has what a reader asks of a Path: its bytes, its suffix, and a name for messages.
+    return [zipfile.Path(path, info.filename) for info in sorted(found, key=lambda info: info.filename)]  # type: ignore[misc]
 
 
 def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UserError
 from ..examples import LabelledText
-from .jsonl import read_rows, read_text
+from .jsonl import archived, read_rows, read_text
 from .loader import CorpusLoader, Parsed
 from .movie import decode
 from .rows import Row, group_of, located, unseen
@@ -206,26 +205,9 @@ READERS: dict[str, Callable[[Path], Iterator[tuple[int, dict[str, Any]]]]] = {
 def read_annotators(path: Path) -> dict[str, list[Annotation]]:
     """What each annotator of a doccano project made of its texts, by the name of the annotator's file in the ZIP.
 
-    The files are read as they are, without unpacking them to disk. Raises UserError for anything but such an archive.
+    Raises UserError for anything but such an archive.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(name for name in archive.namelist() if _is_annotators(name))
-            if not names:
-                raise UserError(f"{path} holds no .jsonl file of an annotator; export the project again as JSONL.")
-            # What a zipfile.Path offers is what a reader asks of a Path: read_bytes, a suffix, a name for messages.
-            return {
-                PurePosixPath(name).stem: list(_annotations(zipfile.Path(archive, name)))  # type: ignore[arg-type]
-                for name in names
-                if archive.getinfo(name).file_size  # an annotator who was never given a text
-            }
-    except (OSError, zipfile.BadZipFile, RuntimeError) as error:  # RuntimeError: it wants a password
-        raise UserError(f"{path} is not a readable ZIP archive ({error}); export it again.") from error
-
-
-def _is_annotators(name: str) -> bool:
-    """Whether a file in the archive is an annotator's; macOS adds files of its own when it packs a folder anew."""
-    return Path(name).suffix.lower() in READERS and "__MACOSX" not in name
+    return {file.stem: list(_annotations(file)) for file in archived(path, READERS)}
 
 
 def _polarity(path: Path) -> Iterator[Annotation]:

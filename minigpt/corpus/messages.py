@@ -12,9 +12,9 @@ from typing import Any
 
 from ..errors import UserError
 from ..examples import Conversation, Turn
-from .jsonl import read_rows, read_text
+from .jsonl import read_text
 from .loader import CorpusLoader, Parsed
-from .rows import Skipped
+from .rows import Row, Skipped, located_rows
 
 ROLE_NAMES = {
     "system": "system",
@@ -37,7 +37,8 @@ class Unlabelled(Skipped):
 
 
 class MessagesCorpus(CorpusLoader):
-    """Conversations of a .jsonl or .json file (see `SHAPES`), or of a .txt file of lines `User: …`, `AI: …`.
+    """Conversations of a .jsonl or .json file (see `SHAPES`), of a folder or doccano's ZIP of these, or of a .txt file
+    of lines `User: …`, `AI: …`.
 
     In the .txt shape a blank line begins a new conversation, and a line without a speaker goes on with
     the turn above. A faulty row raises UserError with file and line; `read(path, lenient=True)` counts
@@ -56,8 +57,8 @@ class MessagesCorpus(CorpusLoader):
     @classmethod
     def parse(cls, path: Path) -> Parsed:
         parsed = Parsed([])
-        rows = _read_dialogue(path) if path.suffix.lower() == ".txt" else read_rows(path)
-        for number, (line, row) in enumerate(rows, start=1):
+        rows = _read_dialogue(path) if path.suffix.lower() == ".txt" else located_rows(path)
+        for number, (where, row) in enumerate(rows, start=1):
             source = row["info"] if isinstance(row.get("info"), dict) else row
             group = source.get("group", source.get("id"))
             group = str(number if group is None else group)
@@ -68,7 +69,7 @@ class MessagesCorpus(CorpusLoader):
             except ValueError as error:
                 if not cls.lenient:
                     advice = "mend the row, or skip such rows with the format messages-lenient"
-                    raise UserError(f"{path}:{line}: {error}; {advice}.") from error
+                    raise UserError(f"{where}: {error}; {advice}.") from error
                 parsed.dropped[f"rows: {str(error).partition(' (')[0]}"] += 1
             else:
                 parsed.train.append(Conversation(turns, group))
@@ -233,8 +234,8 @@ SHAPES: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Messages]], ..
 )
 
 
-def _read_dialogue(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The blocks of a .txt dialogue as rows of messages, each with the line it starts on."""
+def _read_dialogue(path: Path) -> Iterator[tuple[str, Row]]:
+    """The blocks of a .txt dialogue as rows of messages, each with the file and line it starts on."""
     messages: list[dict[str, str]] = []
     start = 0
     for number, line in enumerate([*read_text(path).split("\n"), ""], start=1):
@@ -244,7 +245,7 @@ def _read_dialogue(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             messages.append({"role": match[1], "content": match[2]})
         elif not line.strip():
             if messages:
-                yield start, {"messages": messages}
+                yield f"{path}:{start}", {"messages": messages}
             messages = []
         elif messages:
             messages[-1]["content"] += f"\n{line.strip()}"

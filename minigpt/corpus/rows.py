@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..examples import Turn
-from .jsonl import read_rows
+from .jsonl import archived, read_rows
 from .loader import Parsed
 
 Row = Mapping[str, Any]
@@ -35,9 +35,11 @@ def located(where: str) -> Iterator[None]:
 
 
 def located_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """The rows of a .jsonl or .json file, or of all such files in a folder, each with its `file:line`."""
+    """The rows of a .jsonl or .json file, or of all such files in a folder or ZIP, each with its `file:line`."""
     files = [path]
-    if path.is_dir():
+    if path.suffix.lower() == ".zip":
+        files = archived(path, (".jsonl", ".json"))
+    elif path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".jsonl", ".json"))
         if not files:
             raise UserError(f"{path} holds no .jsonl or .json file; put the rows there, one object a line.")
