@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ...errors import UserError
+from ...examples import Prompt, Turn
+from ..script import CONTEXT_LINES
 from .grader import reads_well, words_of
 from .people import FIRST_NAMES, PET_NAMES
 from .questions import any_of
-from .script import AND_YOU, CATCHPHRASES, HOME_AGAIN, LOST, MATTERS, OWN_FACTS, main_character
-from .world import TOPICS, World
+from .script import (
+    AND_YOU,
+    CATCHPHRASES,
+    HOME_AGAIN,
+    LOST,
+    MATTERS,
+    OWN_FACTS,
+    Scene,
+    cast,
+    draw_scene,
+    main_character,
+)
+from .topics import with_article
+from .world import TOPICS, Resident, World
 
-NAME = re.compile(r"^[A-Z][a-z]+ [A-Z][a-z]+: ", re.MULTILINE)
-FIRSTS = any_of(first for group in FIRST_NAMES.values() for first in group)
+NAME = re.compile(r"^[a-z]+ [a-z]+: ", re.MULTILINE | re.IGNORECASE)
+#: How often a scene is drawn for each that is wanted, before there are said to be too few.
+DRAWS = 100
 
 
 @dataclass(frozen=True)
 class ScriptQuestion:
-    """What is asked, in a scene of which `kind`: the right answer has `value`, no other of `values`, and speaks of
-    `subject` ("you", "i", a first name, or nobody)."""
+    """What is asked, in a scene of which `kind`: the right answer says `sentence`, and of `values` only `value`."""
 
     kind: str
+    sentence: str
     value: str
     values: tuple[str, ...]
-    subject: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,8 +64,8 @@ class ScriptGrade:
 class ScriptGrader:
     """Marks answers to the lines of a scene, with or without the names in front of them. Never raises.
 
-    - right: the value that the lines or the main character's own facts give, no other value of its kind, and said of
-      the right person. Nothing is right where the lines end in no question that the script knows.
+    - right: the sentence that the lines or the main character's own facts ask for, and no other value of its kind.
+      Nothing is right where the lines end in no question that the script knows.
     - in character: begins with the catchphrase of this kind of scene.
     - fluent: begins and ends like a sentence, has only words that the main character uses, and repeats nothing.
     """
@@ -68,33 +83,28 @@ class ScriptGrader:
                 break
             one, two = _found(matter.says_one, told[-3]), _found(matter.says_two, told[-2])
             if one and question == matter.asks_one.format(star=star):
-                return ScriptQuestion(kind, one, matter.values, "you")
+                return ScriptQuestion(kind, matter.answer_one.format(one), one, matter.values)
             name = _found(matter.asks_two.format(star=star, two="{}"), question)
             if two and name:
-                return ScriptQuestion(kind, two, matter.values, name.lower())
+                return ScriptQuestion(kind, matter.answer_two.format(two, two=name), two, matter.values)
         for topic, fact in OWN_FACTS.items():
             direct = question.removeprefix(f"{star}, ").lower() == fact.question
             told_theirs = len(told) > 1 and _found(fact.theirs.format("{}", a="{}"), told[-2])
             if direct or (told_theirs and question == AND_YOU.format(star=star)):
-                return ScriptQuestion("own", self.star.facts[topic], TOPICS[topic].values)
+                value = self.star.facts[topic]
+                return ScriptQuestion("own", fact.own.format(value, a=with_article(value)), value, TOPICS[topic].values)
         pet = _found(LOST, told[-3]) if len(told) > 2 else ""
-        return ScriptQuestion("lost pet", pet, PET_NAMES) if pet else None
+        return ScriptQuestion("lost pet", HOME_AGAIN.format(pet), pet, PET_NAMES) if pet else None
 
     def grade(self, lines: str, answer: str) -> ScriptGrade:
         question, text = self.asked(lines), " ".join(answer.split())
         return ScriptGrade(
-            right=question is not None and self._is_right(question, text.lower()),
+            right=question is not None
+            and question.sentence.lower() in text.lower()
+            and set(_pattern(question.values).findall(text.lower())) == {question.value.lower()},
             in_character=question is not None and text.startswith(CATCHPHRASES[question.kind]),
             fluent=reads_well(text, self.vocabulary),
         )
-
-    def _is_right(self, question: ScriptQuestion, text: str) -> bool:
-        people = set(FIRSTS.findall(text))
-        if question.subject == "you":
-            right_person = not people and "you" in words_of(text)
-        else:
-            right_person = people == ({question.subject} if question.subject else set())
-        return right_person and set(_pattern(question.values).findall(text)) == {question.value.lower()}
 
     def changed(self, lines: str) -> str | None:
         """The same scene with what matters exchanged, so that the right answer is another; None where it lies in the
@@ -110,6 +120,47 @@ class ScriptGrader:
         values = _found(matter.says_one, first), _found(matter.says_two, second)
         exchanged = dict(zip(values, reversed(values), strict=True))
         return re.sub("|".join(map(re.escape, values)), lambda match: exchanged[match[0]], lines)
+
+
+class ScriptTruth:
+    """Scenes that nobody has written yet. `lines`: the answer stands in the lines of two regulars; `changed`: the same
+    scenes with what matters exchanged; `strangers`: two residents speak who never appear in the script; `own`: the
+    answer is a fact of the main character's."""
+
+    marks = ("right", "in_character", "fluent", "good")
+    columns = ("lines", "changed", "strangers", "own")
+
+    def __init__(self, world: World | None = None) -> None:
+        self.world = world or World()
+        self.grader = ScriptGrader(self.world)
+
+    def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
+        rng = self.world.stream(f"scenes/{'lines' if column == 'changed' else column}/{seed}")
+        others = cast(self.world)[column == "strangers"]
+        known = {nameless(lines.lower()) for lines in practised}
+        found: list[Prompt] = []
+        for _ in range(DRAWS * count):
+            scene = draw_scene(self.grader.star, others, rng)
+            lines = asking_lines(scene, self.grader.star)
+            if column == "changed":
+                lines = self.grader.changed(lines) or lines
+            words = nameless(lines.lower())
+            if (scene.kind == "own") == (column == "own") and words not in known:
+                known.add(words)
+                found.append(Prompt((Turn("user", lines),), words))
+                if len(found) == count:
+                    return found
+        raise UserError(f"there are only {len(found):,} scenes of this kind that were not practised; ask fewer.")
+
+    def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
+        grade = self.grader.grade(prompt[-1].text if prompt else "", answer)
+        return {name: float(getattr(grade, name)) for name in self.marks} | {"score": grade.score}
+
+
+def asking_lines(scene: Scene, star: Resident) -> str:
+    """What the main character hears: the last lines before it speaks."""
+    end = [line.speaker for line in scene.lines].index(star)
+    return "\n".join(f"{line.speaker.name}: {line.words}" for line in scene.lines[max(0, end - CONTEXT_LINES) : end])
 
 
 def nameless(lines: str) -> str:

@@ -1,0 +1,124 @@
+"""What the lines before it are worth to a character of a script.
+
+    python benchmarks/context.py                                               Tinytown's script: recipe persona
+    python benchmarks/context.py --recipe persona-simpsons --corpora-dir FOLDER
+
+One and the same model scores held-out lines of the character: after the lines that were really said before, after the
+last of them only, after those of another scene, and after nothing. Where the truth is known, scenes that nobody has
+written yet are also asked twice, the second time with what matters exchanged: does the answer follow?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from minigpt import flags
+from minigpt.answers import encode_answer
+from minigpt.checkpoint import load_model, need_tokenizer
+from minigpt.corpus.tinytown.script_grader import ScriptTruth
+from minigpt.examples import Conversation, Turn
+from minigpt.judging import wilson_interval
+from minigpt.model import GPT, evaluating
+from minigpt.policy import draw_answers, read_answers, writings
+from minigpt.ppo import Episode
+from minigpt.recipe import load_recipe
+from minigpt.runtime import detect
+from minigpt.sampling import GREEDY, Sampling
+
+AT_ONCE = 64
+ANSWER_TOKENS = 32
+
+
+def contexts(conversations: Sequence[Conversation]) -> dict[str, list[tuple[Turn, ...]]]:
+    """For each way to ask, the prompt of every conversation."""
+    asked = [conversation.turns[:-1] for conversation in conversations]
+    last = [(Turn("user", turns[-1].text.split("\n")[-1]),) for turns in asked]
+    return {
+        "the lines before": asked,
+        "the last line only": last,
+        "another scene's lines": asked[len(asked) // 2 :] + asked[: len(asked) // 2],
+        "nothing": [()] * len(asked),
+    }
+
+
+def losses(model: GPT, prompts: Sequence[Sequence[Turn]], answers: Sequence[str]) -> Tensor:
+    """Nats and tokens [N, 2] of each answer after its prompt; what does not fit the context is NaN."""
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    found = torch.full((len(answers), 2), torch.nan)
+    encoded = [
+        (i, Episode((), e.ids, e.start, True, ""))
+        for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
+        if (e := encode_answer(tokenizer, prompt, answer, model.config.max_position_embeddings)) is not None
+    ]
+    with evaluating(model):
+        for start in range(0, len(encoded), AT_ONCE):
+            some = encoded[start : start + AT_ONCE]
+            written = writings([episode for _, episode in some], tokenizer.pad).to(model.device)
+            logprobs = read_answers(model, written, 1.0)[0].split(written.mask.sum(1).tolist())
+            for (i, _), row in zip(some, logprobs, strict=True):
+                found[i] = torch.tensor([-float(row.sum()), len(row)])
+    return found
+
+
+def compare(model: GPT, conversations: Sequence[Conversation]) -> None:
+    """Print the loss in nats per token after each kind of context, and the difference to the real one with the interval
+    (95 %) that resampling whole lines gives."""
+    answers = [conversation.turns[-1].text for conversation in conversations]
+    found = {name: losses(model, prompts, answers) for name, prompts in contexts(conversations).items()}
+    fitting = torch.stack([~table.isnan().any(1) for table in found.values()]).all(0)
+    found = {name: table[fitting] for name, table in found.items()}
+    real = next(iter(found.values()))
+    draws = torch.randint(len(real), (1000, len(real)), generator=torch.Generator().manual_seed(0))
+    print(f"{len(real):,} held-out lines, {int(real[:, 1].sum()):,} tokens; {len(answers) - len(real)} too long")
+    print(f"{'after':24}{'nats per token':>16}{'more than after the lines before (95 %)':>44}")
+    for name, table in found.items():
+        loss = float(table[:, 0].sum() / table[:, 1].sum())
+        more = ((table - real)[draws, 0].sum(1) / real[draws, 1].sum(1)).quantile(torch.tensor([0.025, 0.975]))
+        told = f"{loss - float(real[:, 0].sum() / real[:, 1].sum()):+.3f} ({more[0]:+.3f} to {more[1]:+.3f})"
+        print(f"{name:24}{loss:16.3f}{'' if table is real else told:>44}")
+
+
+def follow(model: GPT, truth: ScriptTruth, count: int, sampling: Sampling) -> None:
+    """Print how often the answer is right before and after what matters is exchanged."""
+    scenes = truth.prompts("lines", count, set(), seed=1)
+    exchanged = [
+        type(scene)((Turn("user", truth.grader.changed(scene.turns[0].text) or ""),), scene.group) for scene in scenes
+    ]
+    right = [
+        [truth.grade(e.turns, e.text)["right"] == 1 for e in draw_answers(model, prompts, ANSWER_TOKENS, sampling)[0]]
+        for prompts in (scenes, exchanged)
+    ]
+    both = sum(a and b for a, b in zip(*right, strict=True))
+    low, high = wilson_interval(both, count)
+    print(
+        f"temperature {sampling.temperature:g}: right {sum(right[0]) / count:.1%}, exchanged"
+        f" {sum(right[1]) / count:.1%}, follows {both / count:.1%} ({low:.1%} to {high:.1%}, {count} scenes)"
+    )
+
+
+def main() -> None:
+    parser = flags.Parser(description=__doc__)
+    parser.add_argument("--recipe", default="persona", help="a recipe whose [sft] reads a script (default persona)")
+    parser.add_argument("--model", type=Path, help="model folder (default trained_models/RECIPE/sft)")
+    parser.add_argument("--corpora-dir", help="folder with corpora already on disk")
+    parser.add_argument("--scenes", type=int, default=400, help="scenes that are asked twice (default 400)")
+    flags.add_machine_flags(parser)
+    arguments = parser.parse_args()
+    recipe = load_recipe(arguments.recipe)
+    folder = arguments.model or Path("trained_models") / recipe.name / "sft"
+    model = load_model(folder, detect(arguments.device, arguments.dtype).device)
+    need_tokenizer(model, folder)
+    compare(model, recipe.open_corpus("sft", arguments.corpora_dir).valid)
+    truth = recipe.truth()
+    if isinstance(truth, ScriptTruth):
+        for sampling in (GREEDY, Sampling(seed=1)):
+            follow(model, truth, arguments.scenes, sampling)
+
+
+if __name__ == "__main__":
+    flags.run(main)

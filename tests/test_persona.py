@@ -1,0 +1,136 @@
+"""The persona recipe's twin: the script of Tinytown, its grader and its truth."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from minigpt.corpus.script import ScriptCorpus
+from minigpt.corpus.tinytown.script import CATCHPHRASES, OWN_FACTS, cast, main_character, script_file, write_scenes
+from minigpt.corpus.tinytown.script_grader import ScriptGrader, ScriptTruth, asking_lines, nameless
+from minigpt.corpus.tinytown.world import World
+from minigpt.errors import UserError
+from minigpt.examples import Turn
+from minigpt.recipe import load_recipe
+
+WORLD = World(0, 120)
+STAR = main_character(WORLD)
+GRADER = ScriptGrader(WORLD)
+BASKETS = "Ada Finch: I have soup in my basket.\nNed Tate: And I have rice in mine.\nAda Finch: {}"
+MINE, HIS = (BASKETS.format(q.format(STAR.first)) for q in ("{}, what do I have?", "{}, what does Ned have?"))
+LOST = "Velvet did not come home.\nPoor Ada.\nI am so sad."
+WANTED = ("right", "in_character", "fluent")
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    """Scenes as question and answer, of every kind."""
+    drawn = [scene for episode in write_scenes(WORLD)[:20] for scene in episode]
+    answers = [next(line.words for line in scene.lines if line.speaker is STAR) for scene in drawn]
+    return [(scene.kind, asking_lines(scene, STAR), answer) for scene, answer in zip(drawn, answers, strict=True)]
+
+
+def marks(lines: str, answer: str) -> list[str]:
+    grade = GRADER.grade(lines, answer)
+    return [name for name in WANTED if getattr(grade, name)]
+
+
+def test_what_the_script_says_is_good_with_and_without_names(scenes) -> None:
+    assert {kind for kind, *_ in scenes} == set(CATCHPHRASES)
+    for kind, lines, answer in scenes:
+        assert GRADER.asked(lines).kind == kind
+        assert GRADER.grade(lines, answer).good and GRADER.grade(nameless(lines), answer).good
+
+
+def test_another_scenes_answer_is_not_right(scenes) -> None:
+    for _, lines, answer in scenes:
+        for *_, theirs in scenes[:40]:
+            assert ("right" in marks(lines, theirs)) == (theirs == answer)
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer", "expected"),
+    [
+        (MINE, "Bless my boots! You have soup in your basket.", WANTED),
+        (MINE, "Bless my boots! You have rice in your basket.", WANTED[1:]),
+        (MINE, "Bless my boots! You have soup and rice in your basket.", WANTED[1:2]),
+        (MINE, "Bless my boots! Ned has soup in the basket.", WANTED[1:]),
+        (MINE, "Chin up, my dear! You have soup in your basket.", ("right", "fluent")),
+        (MINE, "bless my boots! you have soup in your basket.", ("right",)),
+        (HIS, "Bless my boots! Ned has rice in the basket.", WANTED),
+        (HIS, "Bless my boots! Ada has rice in the basket.", WANTED[1:]),
+        (HIS, "Bless my boots! You have rice in your basket.", WANTED[1:]),
+        ("Ada Finch: What is your hobby?", f"If you ask me, my hobby is {STAR.facts['hobby']}.", WANTED),
+        ("What is your hobby?", "If you ask me, my hobby is my hobby is chess.", ("in_character",)),
+        (LOST, "Chin up, my dear! Velvet will be home by supper.", WANTED),
+        (LOST, "Chin up, my dear! Patch will be home by supper.", WANTED[1:]),
+        ("What is the meaning of life?", "If you ask me, my hobby is chess.", ("fluent",)),
+        ("", "", ()),
+        ("\n\n", "\ud800 {}", ()),
+    ],
+)  # fmt: skip
+def test_marks_by_hand(lines: str, answer: str, expected: tuple[str, ...]) -> None:
+    assert marks(lines, answer) == list(expected)
+
+
+def test_own_facts_are_those_of_the_town() -> None:
+    for topic, fact in OWN_FACTS.items():
+        asked = GRADER.asked(f"Ada Finch: {STAR.first}, {fact.question}")
+        assert asked.value == STAR.facts[topic] and GRADER.asked(fact.question.capitalize()) == asked
+
+
+def test_a_changed_scene_wants_another_answer(scenes) -> None:
+    for kind, lines, answer in scenes:
+        changed = GRADER.changed(lines)
+        assert (changed is None) == (kind == "own")
+        if changed is not None:
+            assert changed != lines and "right" not in marks(changed, answer)
+            if kind != "lost pet":
+                assert GRADER.changed(changed) == lines, "exchanging twice changes nothing"
+
+
+@pytest.mark.parametrize("column", ScriptTruth.columns)
+def test_prompts_are_of_their_kind_and_not_practised(column: str) -> None:
+    truth = ScriptTruth(WORLD)
+    first = truth.prompts(column, 30, set())
+    # Practised without names is practised.
+    practised = {nameless(prompt.turns[0].text).lower() for prompt in first[:10]} | {first[11].turns[0].text.lower()}
+    fresh = truth.prompts(column, 30, practised)
+    assert not practised & {prompt.turns[0].text.lower() for prompt in fresh}
+    assert len({nameless(prompt.turns[0].text) for prompt in fresh}) == 30
+    assert truth.prompts(column, 30, set()) == first != truth.prompts(column, 30, set(), seed=1)
+    regulars, strangers = ({resident.name for resident in group} for group in cast(WORLD))
+    speakers = set(re.findall(r"^(\w+ \w+):", "\n".join(p.turns[0].text for p in first), re.MULTILINE))
+    assert speakers <= (strangers if column == "strangers" else regulars)
+    for prompt in first:
+        assert (GRADER.asked(prompt.turns[0].text).kind == "own") == (column == "own")
+        assert set(truth.grade(prompt.turns, "Nonsense.")) == {*truth.marks, "score"}
+
+
+def test_more_scenes_than_there_are_end_in_a_sentence(monkeypatch) -> None:
+    monkeypatch.setattr("minigpt.corpus.tinytown.script_grader.DRAWS", 1)
+    with pytest.raises(UserError, match="scenes of this kind"):
+        ScriptTruth(WORLD).prompts("own", 50, set())
+
+
+def test_the_loader_finds_every_answer_of_the_script(tmp_path: Path) -> None:
+    path = tmp_path / "script_lines.csv"
+    path.write_text(script_file(WORLD), encoding="utf-8")
+    corpus = ScriptCorpus.read(tmp_path)
+    everything = [*corpus.train, *corpus.valid]
+    assert set(corpus.dropped) <= {"repeated lines"} and len(everything) + corpus.dropped.total() == 480 * 12
+    for conversation in everything[::50]:
+        asked, answer = (turn.text for turn in conversation.turns)
+        assert GRADER.grade(asked, answer).good
+    named = [conversation.turns[0].text for conversation in everything]
+    assert 0.7 < sum(lines != nameless(lines) for lines in named) / len(named) < 0.8
+
+
+def test_the_recipe_is_whole() -> None:
+    recipe = load_recipe("persona")
+    assert set(recipe.stages) >= {"pretrain", "sft", "reward", "ppo"}
+    truth = recipe.truth()
+    assert isinstance(truth, ScriptTruth) and truth.marks[-1] == "good"
+    assert truth.grade((Turn("user", "What is your hobby?"),), "If you ask me, my hobby is hiking.")["good"] == 1
