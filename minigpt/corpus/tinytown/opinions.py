@@ -32,26 +32,34 @@ OPINIONS = {
         "Nobody at the {place} looked at us.", "I could not leave the {place} soon enough.",
     ),
 }  # fmt: skip
+#: What a headline may be like; {when} is a day, or a part of one.
 HEADLINES_ABOUT = (
-    "A visit to the {place}",
-    "{day} at the {place}",
-    "Our day at the {place}",
+    "{when} at the {place}",
+    "Our {when} at the {place}",
+    "A visit to the {place} on {when}",
     "Notes on the {place}",
 )
-OPENINGS = ("We went to the {place} on {day}.", "On {day} we went to the {place}.")
+#: Kept for evaluation: no headline of the corpus is like these.
+UNSEEN_HEADLINES = ("The {place} on {when}", "What we saw at the {place} on {when}")
+TIMES = tuple(f"{day}{part}" for day in DAYS for part in ("", " morning", " afternoon", " evening"))
+OPENINGS = ("We went to the {place} on {when}.", "On {when} we went to the {place}.")
+SENTENCES = 3  # opinions in a long text, after its opening
+
+
+def phrase(template: str, place: str, good: str, bad: str, a_good: str, a_bad: str) -> str:
+    """A sentence of opinion about a place; `a_good` and `a_bad` are the adjectives after their articles."""
+    offer = PLACES[place]
+    if offer.endswith("s"):  # goods in the plural
+        template = template.replace("{offer} at the {place} was", "{offer} at the {place} were")
+    return template.format(place=place, offer=offer, good=good, bad=bad, a_good=a_good, a_bad=a_bad)
 
 
 def opine(label: str, place: str, rng: random.Random, count: int) -> list[str]:
     """`count` different sentences of one opinion about a place."""
-    offer = PLACES[place]
     sentences = []
     for template in rng.sample(OPINIONS[label], count):
-        if offer.endswith("s"):  # goods in the plural
-            template = template.replace("{offer} at the {place} was", "{offer} at the {place} were")
         good, bad = rng.choice(PRAISE), rng.choice(BLAME)
-        a_good, a_bad = with_article(good), with_article(bad)
-        words = {"place": place, "offer": offer, "good": good, "bad": bad, "a_good": a_good, "a_bad": a_bad}
-        sentences.append(template.format_map(words))
+        sentences.append(phrase(template, place, good, bad, with_article(good), with_article(bad)))
     return sentences
 
 
@@ -68,13 +76,19 @@ def sentiment_file(world: World) -> str:
 def expand_file(world: World) -> str:
     """`expand.jsonl`: sequence to sequence, a headline and a long text. Half of the texts are positive."""
     rng = world.stream("expand")
-    lines = []
-    for i in range(HEADLINES):
-        label, place, day = rng.choice(LABELS), rng.choice(list(PLACES)), rng.choice(DAYS)
-        headline = rng.choice(HEADLINES_ABOUT).format(place=place, day=day)
-        opening = rng.choice(OPENINGS).format(place=place, day=day)
-        lines.append(_export(i + 1, headline, " ".join([opening, *opine(label, place, rng, 3)])))
-    return "".join(lines)
+    texts: dict[str, str] = {}  # by headline: none is there twice, so that validation asks for something new
+    while len(texts) < HEADLINES:
+        label, place, when = rng.choice(LABELS), rng.choice(list(PLACES)), rng.choice(TIMES)
+        headline = rng.choice(HEADLINES_ABOUT).format(place=place, when=when)
+        opening = rng.choice(OPENINGS).format(place=place, when=when)
+        texts[headline] = " ".join([opening, *opine(label, place, rng, SENTENCES)])
+    return "".join(_export(i, headline, text) for i, (headline, text) in enumerate(texts.items(), start=1))
+
+
+def headlines(templates: tuple[str, ...]) -> list[str]:
+    """All headlines of these kinds."""
+    filled = (t.format(place=place, when=when) for t in templates for place in PLACES for when in TIMES)
+    return list(dict.fromkeys(filled))
 
 
 def _export(number: int, text: str, label: str) -> str:
