@@ -1,0 +1,421 @@
+"""Collecting pages: politely from a loopback server, offline from a folder; kept once, searched, exported."""
+
+from __future__ import annotations
+
+import json
+import random
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("trafilatura", reason="collecting is an optional extra: pip install -e .[collect]")
+
+from minigpt.corpus import TextCorpus
+from minigpt.corpus.collect import __main__ as command
+from minigpt.corpus.collect import extract, visitor
+from minigpt.corpus.collect.collector import Hosts, saved_pages
+from minigpt.corpus.collect.extract import feed_links, kind_of
+from minigpt.corpus.collect.visitor import AGENT, Skipped, Visitor, web_address
+from minigpt.corpus.doccano import DoccanoRow
+from minigpt.errors import UserError
+
+
+def html(about: str, title: str = "News") -> bytes:
+    """A page with a menu and a footer around two paragraphs about something."""
+    first = f"In the harbour everybody speaks of {about}, and nobody knows how it began. " * 3
+    second = f"When evening comes, {about} will be forgotten, and somebody plays the old accordion again. " * 3
+    return (
+        f"<!DOCTYPE html><html><head><meta charset='utf-8'><title>{title}</title></head><body>"
+        "<nav><a href='/'>Home</a> <a href='/login'>Log in</a></nav>"
+        f"<article><h1>{title}</h1><p>{first}</p><p>{second}</p></article>"
+        "<footer>Cookies and imprint</footer></body></html>"
+    ).encode()
+
+
+class Site(ThreadingHTTPServer):
+    """Serves `answers`, (status, type, body) or a path that redirects, by path; remembers who asked for what."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers: dict[str, tuple[int, str, bytes]] = {}
+        self.redirects: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.agents: set[str | None] = set()
+        self.trickling = threading.Event()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def page(self, path: str, about: str = "") -> str:
+        self.answers[path] = (200, "text/html", html(about or f"the matter of {path}"))
+        return self.url(path)
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Site
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.server.agents.add(self.headers.get("User-Agent"))
+        if self.path == "/slow":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+            self.server.trickling.wait(30)
+            return
+        if (target := self.server.redirects.get(self.path)) is not None:
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.end_headers()
+            return
+        status, kind, body = self.server.answers.get(self.path, (404, "text/html", b"<html>nothing here</html>"))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    site = Site()
+    thread = threading.Thread(target=site.serve_forever, daemon=True)
+    thread.start()
+    yield site
+    site.trickling.set()
+    site.shutdown()
+    site.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def collect(monkeypatch, tmp_path, capsys):
+    """Runs the command on a store in tmp_path; returns what it printed."""
+
+    def run(*words: object) -> str:
+        line = [*map(str, words), "--store", str(tmp_path / "pages.sqlite")]
+        monkeypatch.setattr(sys, "argv", ["collect", *line])
+        command.main()
+        return capsys.readouterr().out
+
+    return run
+
+
+def hurried(**options) -> Visitor:
+    return Visitor(**{"delay": 0.0, "timeout": 5.0, **options})
+
+
+# From disk.
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    folder = tmp_path / "saved"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "fog.html").write_bytes(html("the fog"))
+    (folder / "deep" / "港口.HTM").write_bytes(html("the fish market"))
+    (folder / "copy.html").write_bytes(html("the fog"))
+    (folder / "short.html").write_bytes(b"<html><body><p>Soon more.</p></body></html>")
+    (folder / "picture.html").write_bytes(b"\xff\xd8\xff\xe0 no page at all")
+    (folder / "empty.html").write_bytes(b"")
+    (folder / "fog_files").mkdir()
+    (folder / "fog_files" / "advert.html").write_bytes(html("an advert"))
+    (folder / "notes.txt").write_text("not a page", encoding="utf-8")
+    return folder
+
+
+def test_a_folder_is_read_without_a_network_and_each_page_once(folder, collect, monkeypatch):
+    def refuse(*args: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    told = collect("add", folder)
+    assert " 2 kept" in told and "pages:     2 in" in told
+    assert "1 duplicate, 1 not HTML, 1 too large or empty, 1 too short" in told
+    assert " 0 kept; not kept: 6 known before" in collect("add", folder)
+    (folder / "fog.html").write_bytes(html("the lifted fog"))
+    assert " 1 kept; not kept: 5 known before" in collect("add", folder)
+    assert collect("search", "lifted").count("file://") == 1
+    assert collect("search", "of the fog").count("file://") == 2  # its copy is still what it was
+
+
+def test_the_text_comes_without_its_menu(folder, collect, tmp_path):
+    collect("add", folder / "fog.html")
+    collect("export", tmp_path / "pages.jsonl")
+    [row] = [json.loads(line) for line in (tmp_path / "pages.jsonl").read_text("utf-8").splitlines()]
+    assert "speaks of the fog" in row["text"] and row["title"] == "News"
+    assert not any(word in row["text"] for word in ("Log in", "Cookies", "<p>"))
+    assert row["group"] == (folder / "fog.html").as_uri()
+
+
+def test_what_a_browser_saves_beside_a_page_is_no_page(folder):
+    assert {path.name for path in saved_pages(folder)}.isdisjoint({"advert.html", "notes.txt"})
+
+
+def test_extraction_breaks_on_nothing():
+    rng = random.Random(0)
+    pieces = [
+        b"<",
+        b">",
+        b"html",
+        b"<p>",
+        b"</div>",
+        b"&#0;",
+        b"\x00",
+        "港".encode(),
+        b"\xff",
+        b"<svg",
+        b"<!--",
+        b"word ",
+    ]
+    for _ in range(60):
+        data = b"<html>" + b"".join(rng.choices(pieces, k=rng.randint(0, 60)))
+        assert isinstance(extract.extract(data, "http://example.org/").text, str)
+        assert isinstance(feed_links(data), list)
+
+
+# From the web.
+
+
+def test_everything_that_can_happen_to_a_page_is_counted_once(site, collect, tmp_path):
+    site.answers["/robots.txt"] = (200, "text/plain", b"User-agent: *\nDisallow: /private\nDisallow: /*.cgi$\n")
+    site.answers["/feed"] = (200, "application/rss+xml", feed(site.page("/one"), site.page("/two"), "mailto:a@b.c"))
+    site.page("/copy", "the matter of /one")
+    site.page("/private/diary")
+    site.page("/search.cgi")
+    site.answers["/photo"] = (200, "image/jpeg", b"\xff\xd8\xff\xe0")
+    site.answers["/big"] = (200, "text/html", html("size") + b" " * 60_000)
+    site.answers["/soon"] = (200, "text/html", b"<html><p>Soon.</p></html>")
+    paths = ["/feed", "/copy", "/private/diary", "/search.cgi", "/photo", "/big", "/soon", "/gone", "/slow", "/one#top"]
+    addresses = tmp_path / "addresses.txt"
+    addresses.write_text("# mine\n\n" + "\n".join(map(site.url, paths)) + "\n", encoding="utf-8")
+    options = ("--delay", "0", "--timeout", "0.5", "--largest", "0.05")
+    told = collect("add", addresses, *options)
+    assert " 2 kept" in told and "2 in" in told
+    for reason in ("1 duplicate", "2 refused by robots.txt", "1 not HTML", "1 too large", "1 too short", "1 status 404",
+                   "1 left for the next run, no answer"):  # fmt: skip
+        assert reason in told, told
+    assert site.agents == {AGENT} and site.asked.count("/robots.txt") == 1 and site.asked.count("/one") == 1
+    assert not {"/private/diary", "/search.cgi"} & set(site.asked)
+    # The next day: one new page in the feed.
+    site.answers["/feed"] = (200, "application/atom+xml", feed(site.url("/one"), site.page("/three"), atom=True))
+    site.asked.clear()
+    told = collect("add", addresses, *options)
+    assert " 1 kept" in told and "3 in" in told
+    assert sorted(site.asked) == ["/feed", "/robots.txt", "/slow", "/three"]
+
+
+def feed(*links: str, atom: bool = False) -> bytes:
+    if atom:
+        entries = "".join(f"<entry><title>t</title><link href='{link}'/></entry>" for link in links)
+        return f"<?xml version='1.0'?><feed xmlns='http://www.w3.org/2005/Atom'>{entries}</feed>".encode()
+    items = "".join(f"<item><title>t</title><link>{link}</link></item>" for link in links)
+    return f"<?xml version='1.0'?><rss version='2.0'><channel><title>t</title>{items}</channel></rss>".encode()
+
+
+def test_a_saved_feed_leads_to_its_pages(site, collect, tmp_path):
+    (tmp_path / "feed.xml").write_bytes(feed(site.page("/one"), site.page("/two"), site.url("/one")))
+    assert " 2 kept" in collect("add", tmp_path / "feed.xml", "--delay", "0")
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def test_a_host_that_hides_its_rules_is_left_alone(site, status):
+    site.answers["/robots.txt"] = (status, "text/plain", b"")
+    url = site.page("/one")
+    guest = hurried()
+    for _ in range(2):
+        with pytest.raises(Skipped) as skipped:
+            guest.fetch(url)
+    assert skipped.value.later == (status >= 500) and site.asked == ["/robots.txt"]
+
+
+def test_a_host_without_rules_allows_everything(site):
+    assert hurried().fetch(site.page("/one")).data == html("the matter of /one")
+
+
+def test_a_busy_host_is_not_asked_again_in_this_run(site):
+    urls = [site.url(f"/{i}") for i in range(5)]
+    site.answers["/0"] = (429, "text/html", b"")
+    guest = hurried()
+    for url in urls:
+        with pytest.raises(Skipped) as skipped:
+            guest.fetch(url)
+        assert skipped.value.later
+    assert site.asked == ["/robots.txt", "/0"]
+
+
+@pytest.mark.parametrize(
+    "rules, gap", [("", 2.0), ("Crawl-delay: 7", 7.0), ("Crawl-delay: 0.5", 2.0), ("Request-rate: 1/10s", 10.0)]
+)
+def test_a_host_is_asked_as_often_as_it_likes(site, monkeypatch, rules, gap):
+    """The clock is ours: it moves only while the visitor sleeps."""
+    now, naps = 100.0, []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+        naps.append(seconds)
+
+    monkeypatch.setattr(visitor, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
+    site.answers["/robots.txt"] = (200, "text/plain", f"User-agent: *\n{rules}\n".encode())
+    guest = Visitor(delay=2.0)
+    for path in ("/one", "/two", "/three"):
+        guest.fetch(site.page(path))
+    assert naps[0] == 0 and naps[2:] == [gap, gap]  # the first page follows upon the rules, by our own delay
+    assert guest.ready(site.url("/one")) == now + gap and guest.ready("http://example.org/") == 0
+
+
+def test_hosts_take_turns():
+    ready = {"a.org": 3.0, "b.org": 1.0}
+    line = Hosts(SimpleNamespace(ready=lambda url: ready[url.split("/")[2]]))
+    for url in ("http://a.org/1", "http://a.org/2", "http://b.org/1", "http://b.org/2", "http://a.org/1"):
+        line.add(url)
+    visited = []
+    for url in line:
+        visited.append(url)
+        ready[url.split("/")[2]] += 10
+    assert visited == ["http://b.org/1", "http://a.org/1", "http://b.org/2", "http://a.org/2"]
+
+
+def test_a_redirect_goes_where_it_may(site):
+    site.page("/new")
+    site.page("/private")
+    site.answers["/robots.txt"] = (200, "text/plain", b"User-agent: minigpt-collect\nDisallow: /private\n")
+    site.redirects |= {"/old": "/new", "/file": "file:///etc/passwd", "/loop": "/loop", "/in": "/private",
+                       "/else": f"http://localhost:{site.server_port}/new"}  # fmt: skip
+    guest = hurried()
+    assert guest.fetch(site.url("/old")).url == site.url("/new")
+    for path, reason in {
+        "/file": "no web address", "/loop": "circles", "/in": "robots.txt", "/else": "private network",
+    }.items():  # fmt: skip
+        with pytest.raises(Skipped, match=reason):
+            guest.fetch(site.url(path))
+    assert "/private" not in site.asked
+
+
+def test_ctrl_c_keeps_what_there_is(site, collect, monkeypatch):
+    urls = [site.page("/one"), site.page("/two")]
+    fetch = Visitor.fetch
+    monkeypatch.setattr(Visitor, "fetch", lambda self, url: fetch(self, url) if url == urls[0] else interrupt())
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match="goes on"):
+        collect("add", *urls, "--delay", "0")
+    monkeypatch.setattr(Visitor, "fetch", fetch)
+    told = collect("add", *urls, "--delay", "0")
+    assert " 1 kept; not kept: 1 known before" in told and site.asked.count("/one") == 1
+
+
+@pytest.mark.parametrize(
+    "text, address",
+    [
+        ("http://Example.org", "http://example.org/"),
+        (" https://example.org/a b?q=ä#top\n", "https://example.org/a%20b?q=%C3%A4"),
+        ("https://example.org/a%20b", "https://example.org/a%20b"),
+        ("http://例子.org:8080/港口", "http://xn--fsqu00a.org:8080/%E6%B8%AF%E5%8F%A3"),
+        ("http://[::1]:80/", "http://[::1]:80/"),
+    ],
+)
+def test_an_address_has_one_form(text, address):
+    assert web_address(text) == address == web_address(address)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "example.org", "file:///etc/passwd", "ftp://example.org/", "javascript:alert(1)", "http://", "http://[::1",
+     "http://a:99999/", "http://" + "a" * 70 + ".org/", "//example.org/"],
+)  # fmt: skip
+def test_what_is_no_web_address_is_refused(text):
+    with pytest.raises(ValueError):
+        web_address(text)
+
+
+def test_pages_and_feeds_are_told_apart():
+    assert kind_of(html("x")) == kind_of(html("x"), "text/html") == kind_of(b"<p>hello", "text/html") == "html"
+    assert kind_of(feed("http://a.org/")) == kind_of(feed("http://a.org/", atom=True), "text/xml") == "feed"
+    assert kind_of(b'<?xml version="1.0"?><html xmlns="..."/>', "application/xhtml+xml") == "html"
+    assert kind_of(html("x"), "application/json") == kind_of(b"plain words") == kind_of(b"", "image/png") == "other"
+
+
+# What becomes of the pages.
+
+
+@pytest.fixture
+def collected(collect, tmp_path):
+    for name, about in {"a": "the fog", "b": "今天的天气", "c": "100%_of it"}.items():
+        (tmp_path / f"{name}.html").write_bytes(html(about, title=name))
+        collect("add", tmp_path / f"{name}.html")
+    return collect
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+def test_search_finds_words_of_any_script(collected, monkeypatch, indexed):
+    if not indexed:
+        monkeypatch.setattr("minigpt.fulltext.INDEX", "CREATE VIRTUAL TABLE x USING no_such_module(y)")
+    for words, found in {
+        "fog": "a", "天气": "b", "天": "b", "今天的": "b", "100%_": "c", "harbour": "cba", "fog 天": "",
+        "accordion 天": "b",
+    }.items():  # fmt: skip
+        told = collected("search", words)
+        assert [line[-1] for line in told.splitlines() if line.startswith("file:")] == list(found)
+        assert f"{len(found)} pages" in told
+
+
+def test_export_is_a_corpus(collected, tmp_path):
+    collected("export", tmp_path / "pages.jsonl")
+    corpus = TextCorpus.read(tmp_path / "pages.jsonl", valid_fraction=0.3)
+    assert len(corpus.train) == 2 and len(corpus.valid) == 1 and not corpus.dropped
+    collected("export", tmp_path / "parts.jsonl", "--paragraphs")
+    parts = TextCorpus.read(tmp_path / "parts.jsonl", valid_fraction=0.3)
+    groups = [{example.group for example in split} for split in (parts.train, parts.valid)]
+    assert len(parts.train) + len(parts.valid) == 9 and not groups[0] & groups[1]
+
+
+def test_export_is_what_doccano_imports(collected, tmp_path):
+    collected("export", tmp_path / "rows.jsonl", "--format", "doccano")
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines()]
+    assert [DoccanoRow.parse(row).metadata["title"] for row in rows] == ["a", "b", "c"]
+    assert all(row["label"] == [] and "accordion" in row["text"] for row in rows)
+
+
+# Mistakes.
+
+
+def test_mistakes_get_a_sentence(collect, tmp_path, folder):
+    (tmp_path / "list.txt").write_text("http://example.org/\nfile:///etc/passwd\n", encoding="utf-8")
+    (tmp_path / "nothing").mkdir()
+    for words, sentence in {
+        ("add", tmp_path / "missing"): "does not exist",
+        ("add", tmp_path / "nothing"): "no .html file",
+        ("add", tmp_path / "list.txt"): "list.txt:2: 'file:///etc/passwd' is no web address",
+        ("add", "ftp://example.org/"): "http:// or https://",
+        ("add", folder, "--delay", "-1"): "negative",
+        ("search", "fog"): "does not exist",
+        ("export", tmp_path / "out.jsonl"): "does not exist",
+    }.items():
+        with pytest.raises(UserError, match=sentence.replace(".", r"\.")):
+            collect(*words)
+    assert not (tmp_path / "out.jsonl").exists()
+    (tmp_path / "pages.sqlite").write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(UserError, match="cannot be used"):
+        collect("add", folder)
+
+
+def test_without_the_extra_one_sentence_says_what_to_do(collect, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trafilatura", None)  # as if it were not there
+    with pytest.raises(UserError, match=r"pip install -e \.\[collect\]"):
+        collect("add", folder)
