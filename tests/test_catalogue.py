@@ -224,7 +224,7 @@ def test_every_entry_of_the_shipped_catalogue_is_complete() -> None:
     for item in entries.values():
         assert item.source and item.licence and item.cite
         for source in item.source:
-            assert bool(source.archive) != bool(source.urls)
+            assert sum(map(bool, (source.archive, source.urls, source.page))) == 1
             assert source.names and source.where.startswith("https://")
             assert not item.main or item.main in source.names
         assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in item.sha256.values())
@@ -258,3 +258,16 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert catalogue.main(["--corpora-dir", str(tmp_path), "fetch", "tinyshakespeare"]) == 0
     with pytest.raises(UserError, match="there is no corpus 'nonsense'"):
         catalogue.main(["fetch", "nonsense"])
+
+
+def test_what_only_people_can_download_is_found_and_never_fetched(tmp_path: Path) -> None:
+    source = Source(files=("lines.csv",), page="https://example.org/needs-an-account")
+    entry = Entry("films", "", "films", "", "", (source,))
+    with pytest.raises(
+        UserError, match=r"wants an account.*download https://example.org/needs-an-account in a browser"
+    ):
+        fetch(entry, tmp_path)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "lines.csv").touch()
+    assert fetch(entry, tmp_path) == tmp_path / "films"

@@ -97,7 +97,9 @@ def test_windows_of_the_invented_script(script: Path) -> None:
         ("Cy: Any news?", "No news.", "2"),
     ]
     assert all([turn.role for turn in c.turns] == ["user", "assistant"] for c in found.train)
-    assert found.dropped == {"lines that answer nobody": 3, "lines without words or speaker": 1}
+    assert found.dropped == {
+        "lines that answer nobody": 3, "lines without words or speaker": 1, "scene headings": 2
+    }  # fmt: skip
 
 
 def test_every_line_with_its_context_as_rows(script: Path, tmp_path: Path, capsys) -> None:
@@ -107,7 +109,7 @@ def test_every_line_with_its_context_as_rows(script: Path, tmp_path: Path, capsy
     assert [(r["context"], r["answer"], r["label"], r["episode"]) for r in rows] == WINDOWS
     said = capsys.readouterr().out
     assert f"{len(rows)} rows, {sum(r['label'] for r in rows)} the character's, 3 of these without context" in said
-    assert f"{len(rows)}  lines of 3 speakers; dropped: 1 lines without words or speaker" in said
+    assert f"{len(rows)}  lines of 3 speakers; dropped: 2 scene headings, 1 lines without words or speaker" in said
 
 
 def test_speakers_are_counted_and_drawn(script: Path, tmp_path: Path, capsys) -> None:
@@ -127,7 +129,8 @@ def test_no_window_mixes_scenes_and_none_is_too_long(tmp_path: Path, seed: int) 
     for number in range(200):
         place, silent = rng.choice("12"), rng.random() < 0.1
         words = "" if silent else f"{number} {place}"
-        rows.append((rng.randint(1, 3), number, "false" if silent else "true", "", place, rng.choice("AB"), words))
+        name = "" if silent else rng.choice("AB")
+        rows.append((rng.randint(1, 3), number, "false" if silent else "true", "", place, name, words))
     path, most = write(tmp_path / "s.csv", rows), rng.randint(1, 3)
     windows = list(read_windows(path, most))
     assert len(windows) == sum(bool(row[-1]) for row in rows)
@@ -152,6 +155,18 @@ def test_scenes_can_be_grouped_by_other_columns(script: Path) -> None:
     assert found["It is open now."] == found["Any news?"] == 0, "silent rows and episodes still do"
 
 
+def test_sighs_part_no_scene_and_r_writes_differently(tmp_path: Path) -> None:
+    rows = [
+        (1, 1, "TRUE", "NA", 1, "A", "Look!"),
+        (1, 2, "FALSE", "9", 1, "B", "NA"),
+        (1, 3, "TRUE", "9", 1, "B", "Oh."),
+    ]
+    dropped: Counter[str] = Counter()
+    *_, last = read_windows(write(tmp_path / "s.csv", rows), dropped=dropped)
+    assert [line.told() for line in last.context] == ["A: Look!"] and last.line.words == "Oh."
+    assert +dropped == {"lines without words or speaker": 1}
+
+
 def test_the_default_speaker_has_most_to_answer(script: Path) -> None:
     assert ScriptCorpus.parse(script).train == ScriptCorpus.parse(script, speaker="Ann Bell").train
 
@@ -166,7 +181,7 @@ def test_badly_quoted_rows_are_counted_and_take_no_other_with_them(tmp_path: Pat
     dropped: Counter[str] = Counter()
     windows = list(read_windows(path, dropped=dropped))
     assert [window.line.words for window in windows] == [*(w[-1] for w in words), 'a "b", c', "in two rows"]
-    assert dropped == {"badly quoted rows": 2}
+    assert +dropped == {"badly quoted rows": 2}
 
 
 def test_lines_that_a_file_of_windows_repeats_are_taken_once() -> None:

@@ -30,11 +30,13 @@ ENVIRONMENT = "MINIGPT_CORPORA"
 
 @dataclass(frozen=True)
 class Source:
-    """One mirror: a zip `archive` with `files` in it, or the `urls` of the files themselves."""
+    """One mirror: a zip `archive` with `files` in it, or the `urls` of the files themselves. Where a `page` wants an
+    account, only people can download the `files`."""
 
     archive: str = ""
     files: tuple[str, ...] = ()
     urls: Mapping[str, str] = field(default_factory=dict)
+    page: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ class Source:
 
     @property
     def where(self) -> str:
-        return self.archive or next(iter(self.urls.values()))
+        return self.archive or self.page or next(iter(self.urls.values()))
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def load_catalogue(path: Path = CATALOGUE) -> dict[str, Entry]:
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:
     sources = tuple(
-        Source(s.get("archive", ""), tuple(s.get("files", ())), s.get("urls", {})) for s in table.pop("source")
+        Source(s.get("archive", ""), tuple(s.get("files", ())), s.get("urls", {}), s.get("page", ""))
+        for s in table.pop("source")
     )
     return Entry(name=name, source=sources, aliases=tuple(table.pop("aliases", ())), **table)
 
@@ -106,8 +109,9 @@ def find(name: str, corpora: str | Path | None = None) -> Path:
     entry, folder = get(name), corpora_dir(corpora)
     place = entry.locate(folder)
     if place is None:
-        command = f"python -m minigpt.corpus.catalogue fetch {name}"
-        raise UserError(f"{name} is not in {folder}; run {command}, or {_by_hand(entry, folder)}")
+        fetchable = not all(source.page for source in entry.source)
+        command = f"run python -m minigpt.corpus.catalogue fetch {name}, or " if fetchable else ""
+        raise UserError(f"{name} is not in {folder}; {command}{_by_hand(entry, folder)}")
     return place
 
 
@@ -140,6 +144,8 @@ def fetch(entry: Entry, corpora: str | Path | None = None) -> Path:
 
 
 def _fetch_from(source: Source, entry: Entry, corpora: Path) -> None:
+    if source.page:
+        raise UserError("that page wants an account")
     parts = corpora / ".download"
     parts.mkdir(parents=True, exist_ok=True)
     # The unpacked files are gathered beside their final place: a rename within one disk is atomic.

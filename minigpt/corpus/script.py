@@ -62,11 +62,11 @@ class Window:
 class ScriptCorpus(CorpusLoader):
     """One character's lines with what was said before them.
 
-    Rows may come in any order. A scene is a stretch of spoken lines that agree in the columns `group_by`; rows that
-    nobody speaks (scene headings) end it too. `speaker` is a name as in `raw_character_text`; whoever shares its
+    Rows may come in any order. A scene is a stretch of spoken lines that agree in the columns `group_by`; a heading,
+    a row that nobody speaks, ends it too. `speaker` is a name as in `raw_character_text`; whoever shares its
     `character_id` speaks as that character. Without a name it is the one who most often has something to answer.
-    Rows that are not 13 columns, lines without words, lines that answer nobody (the first of a scene) and lines that
-    the file repeats with less of their context are left out and counted. The group is the episode.
+    Rows that are not 13 columns, headings, lines without words, lines that answer nobody (the first of a scene) and
+    lines that the file repeats with less of their context are left out and counted. The group is the episode.
     """
 
     layout = f"{FILES[0]}, or a folder with it: the columns {', '.join(COLUMNS)}"
@@ -117,7 +117,7 @@ def read_scenes(path: Path, group_by: Sequence[str], dropped: Counter[str]) -> I
 
     def scene_of(row: dict[str, str]) -> tuple[str, ...]:
         nonlocal headings
-        headings += row["speaking_line"].lower() != "true"
+        headings += is_heading(row)
         # A scene never reaches into the next episode, whatever it is grouped by.
         return (row["episode_id"], *(row[name] for name in group_by), str(headings))
 
@@ -127,14 +127,20 @@ def read_scenes(path: Path, group_by: Sequence[str], dropped: Counter[str]) -> I
             yield lines
 
 
+def is_heading(row: dict[str, str]) -> bool:
+    """Whether a row opens a scene. Sighs and screams are not spoken either, but somebody utters them."""
+    return row["speaking_line"].lower() != "true" and not row["raw_character_text"]
+
+
 def spoken_line(row: dict[str, str], dropped: Counter[str]) -> Line | None:
-    if row["speaking_line"].lower() != "true":
-        return None
     words, speaker = " ".join(row["spoken_words"].split()), " ".join(row["raw_character_text"].split())
-    if not words or not speaker:
+    if is_heading(row):
+        dropped["scene headings"] += 1
+    elif not words or not speaker or row["speaking_line"].lower() != "true":
         dropped["lines without words or speaker"] += 1
-        return None
-    return Line(row["episode_id"], speaker, row["character_id"] or speaker, words)
+    else:
+        return Line(row["episode_id"], speaker, row["character_id"] or speaker, words)
+    return None
 
 
 def read_rows(path: Path, dropped: Counter[str]) -> Iterator[dict[str, str]]:
@@ -162,7 +168,8 @@ def read_rows(path: Path, dropped: Counter[str]) -> Iterator[dict[str, str]]:
         if fields is None:
             broken += 1
             continue
-        row = dict(zip(header, fields, strict=True))
+        # R writes NA where nothing is known.
+        row = {name: "" if field == "NA" else field.strip() for name, field in zip(header, fields, strict=True)}
         for name in ("episode_id", "character_id", "location_id"):
             row[name] = row[name].removesuffix(".0")  # a column of whole numbers with gaps, once saved by pandas
         yield row
