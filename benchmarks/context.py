@@ -36,7 +36,7 @@ ANSWER_TOKENS = 32
 def contexts(conversations: Sequence[Conversation]) -> dict[str, list[tuple[Turn, ...]]]:
     """For each way to ask, the prompt of every conversation."""
     asked = [conversation.turns[:-1] for conversation in conversations]
-    last = [(Turn("user", turns[-1].text.split("\n")[-1]),) for turns in asked]
+    last: list[tuple[Turn, ...]] = [(Turn("user", turns[-1].text.split("\n")[-1]),) for turns in asked]
     return {
         "the lines before": asked,
         "the last line only": last,

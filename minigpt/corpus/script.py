@@ -182,7 +182,7 @@ def split_fields(record: str, columns: int) -> list[str] | None:
     """The fields of one row, its quotation marks doubled, as is usual, or after a backslash; None if neither fits."""
     for escaping in ({"doublequote": True}, {"doublequote": False, "escapechar": "\\"}):
         try:
-            (fields,) = csv.reader([record], strict=True, **escaping)  # type: ignore[arg-type]
+            (fields,) = csv.reader([record], strict=True, **escaping)
         except (csv.Error, ValueError):
             continue
         if len(fields) == columns:

@@ -127,8 +127,8 @@ class ScriptTruth:
     scenes with what matters exchanged; `strangers`: two residents speak who never appear in the script; `own`: the
     answer is a fact of the main character's."""
 
-    marks = ("right", "in_character", "fluent", "good")
-    columns = ("lines", "changed", "strangers", "own")
+    marks: tuple[str, ...] = ("right", "in_character", "fluent", "good")
+    columns: tuple[str, ...] = ("lines", "changed", "strangers", "own")
 
     def __init__(self, world: World | None = None) -> None:
         self.world = world or World()
