@@ -9,6 +9,7 @@ from .decode import beam_search, decode, generate, remove_input_from_output, str
 from .errors import UserError
 from .examples import Comparison, Conversation, Document, LabelledText, Turn
 from .model import GPT
+from .pipeline import pipeline
 from .sampling import Sampling
 from .tokenizer import Tokenizer
 from .trainer import Trainer, TrainingResult
@@ -40,6 +41,7 @@ __all__ = [
     "beam_search",
     "decode",
     "generate",
+    "pipeline",
     "read_data",
     "remove_input_from_output",
     "stream",
