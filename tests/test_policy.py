@@ -87,6 +87,20 @@ def test_ppo_01_values_and_rewards_read_the_prompt(speaker):
     assert abs(scores[0] - scores[1]) > 1e-4
 
 
+def test_ppo_01_the_first_word_of_a_long_question_counts(speaker):
+    """Nothing of what the policy has read is cut off before the reward model reads it (peer bug h)."""
+    judge, policy = RewardModel(copy.deepcopy(speaker)), Policy(copy.deepcopy(speaker))
+    torch.nn.init.normal_(policy.value_head.weight)
+    asked = [Prompt((Turn("user", f"{first} {'a t o b ' * 7}"),)) for first in ("the", "f")]
+    episodes, _ = write_answers(speaker, asked, 4, Sampling())
+    answer = episodes[0].ids[episodes[0].start :]
+    assert episodes[0].start == episodes[1].start > 28
+    ids = [[*episode.ids[: episode.start], *answer] for episode in episodes]
+    scores = judge.score_ids([judge.reading(row, episodes[0].start) for row in ids])
+    values = policy.values(torch.tensor(ids))[:, -1]
+    assert abs(scores[0] - scores[1]) > 1e-5 and abs(values[0] - values[1]) > 1e-5
+
+
 def test_the_mask_is_true_where_the_policy_wrote():
     """Of ids padded on the right, and shifted: the prompt's last position is the first that predicts."""
     asked = (Turn("user", "a"),)
