@@ -318,7 +318,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def show_run(self, name: str) -> None:
         steps = range(0, 50, 10)
-        rows = [{"step": s, "reward": s / 10, "true_reward": 1 - (s / 25 - 1) ** 2, "kl": s / 20} for s in steps]
+        rows = [{"step": s, "reward": s / 10, "valid.reward": s / 10, "valid.kl": s / 20, "valid.true_right": 0.5,
+                 "valid.true_good": 1 - (s / 25 - 1) ** 2} for s in steps]  # fmt: skip
         if name.endswith("sft"):
             rows = [{"step": s, "train_loss": 3 - s / 20, "valid.loss": 3.1 - s / 20} for s in steps]
         samples = [{"step": s, "prompt": "When?", "text": f"<i>sample {s}</i>"} for s in (0, 20, 40)]

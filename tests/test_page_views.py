@@ -137,8 +137,9 @@ def test_training(quiet):
     page.until(lambda: page.all("#curves .line"))
     assert "validation loss" in page.text("#curves .legend")
     page.all("#runs button")[1].click()
-    page.sees("true reward", "#curves .legend")
+    page.sees("good, by the grader, held out", "#curves .legend")
     assert "learned reward" in page.text("#curves .legend") and "sample 40" in page.text("#samples")
+    assert "right, by the grader" not in page.text("#curves .legend"), "the last mark is for the whole answer"
     slider = page.one("#step")
     slider.send_keys(Keys.ARROW_LEFT)
     page.sees("sample 20", "#samples")

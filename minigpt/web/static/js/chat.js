@@ -19,7 +19,7 @@ import { drawEditor, drawTurn } from "./turn.js";
 
 class Chat {
   constructor(examples) {
-    this.examples = examples;
+    this.examples = examples.slice(0, 3);
     this.history = new History();
     this.conversation = this.history.open(kept("open")) ?? new Conversation();
     this.writing = null;   // the turn that is being answered

@@ -9,19 +9,19 @@ import { stageName } from "./models.js";
 import { kept, keep } from "./storage.js";
 
 const POLL = 3000;
-const FIRST = [["valid.loss", "train_loss"], ["reward", "true_reward"], ["loss"], ["accuracy"]];
+const FIRST = [["valid.loss", "train_loss"], ["loss"], ["accuracy"]];
 let runs = [];
 let run = null;
 let shown = null;      // the columns that are drawn
 let timer = null;
 let controller = null;
 
-/** Rewards of a PPO run go together in one chart: what the policy was paid, and what a human would have paid. */
-const isReward = (name) => /reward/.test(name) && !/step|model/.test(name);
+/** What the policy was paid and, where a grader knows the truth, what its answers were worth: the last mark says it. */
+const paid = (columns) => [...columns.filter((name) => /^(valid\.)?reward$/.test(name)),
+  ...columns.filter((name) => /^valid\.true_/.test(name)).slice(-1)];
 
 function firstColumns({ columns, stage }) {
-  const rewards = columns.filter(isReward);
-  if (stage === "ppo" && rewards.length) return rewards.slice(0, 4);
+  if (stage === "ppo" && paid(columns).length) return paid(columns);
   for (const wish of FIRST) {
     const found = wish.filter((name) => columns.includes(name));
     if (found.length) return found;
@@ -29,7 +29,12 @@ function firstColumns({ columns, stage }) {
   return columns.filter((name) => !["step", "tokens", "seconds"].includes(name)).slice(0, 1);
 }
 
-const columnName = (name) => (has(`column.${name}`) ? t(`column.${name}`) : name);
+/** "valid.true_good": "good, by the grader, held out". */
+function columnName(name) {
+  if (has(`column.${name}`)) return t(`column.${name}`);
+  if (name.startsWith("valid.")) return t("column.heldOut", { name: columnName(name.slice(6)) });
+  return name.startsWith("true_") ? t("column.byGrader", { name: name.slice(5) }) : name;
+}
 
 function drawRuns() {
   const badge = ({ live, finished }) =>
@@ -77,12 +82,11 @@ function drawColumns() {
     } }), el("span", { text: columnName(name) }))));
 }
 
-/** The rewards nearest to `step`: the learned one went up; did the true one? */
+/** What was measured on the held-out prompts at `step`: the learned reward went up; did the truth? */
 function rewardLine(step) {
-  const away = ([at]) => Math.abs(at - step);
-  const nearest = (name) => points(name).reduce((best, one) => (!best || away(one) < away(best) ? one : best), null);
-  const names = run.columns.filter((name) => isReward(name) || /^kl/.test(name)).slice(0, 5);
-  return names.map((name) => [columnName(name), nearest(name)?.[1]]).filter(([, value]) => value !== undefined);
+  const names = run.columns.filter((name) => /^valid\.(reward|kl|true_\w+)$/.test(name));
+  return names.map((name) => [columnName(name.slice(6)), points(name).find(([at]) => at === step)?.[1]])
+    .filter(([, value]) => value !== undefined);
 }
 
 function drawSamples() {
