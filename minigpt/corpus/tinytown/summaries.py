@@ -76,8 +76,8 @@ def grade_summary(post: str, summary: str) -> SummaryGrade:
 class SummaryTruth:
     """The facts of stories that nobody has told yet. Of held-out residents no summary has ever been seen."""
 
-    marks = ("covered", "faithful", "concise", "fluent", "good")
-    columns = ("asked", "held_out")
+    marks: tuple[str, ...] = ("covered", "faithful", "concise", "fluent", "good")
+    columns: tuple[str, ...] = ("asked", "held_out")
 
     def __init__(self, world: World | None = None) -> None:
         self.world = world or World()
