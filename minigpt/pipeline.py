@@ -33,8 +33,7 @@ SHIPPED = Path("trained_models") / "shipped"
 EXPAND = Path("trained_models") / "expand" / "reward"
 AT_ONCE = 64  # texts that one forward pass reads
 
-Message = dict[str, str]
-Chat = Sequence[Message]
+Chat = Sequence[dict[str, str]]
 Result = dict[str, Any]
 Item = TypeVar("Item")
 
@@ -78,7 +77,7 @@ class TextGeneration:
         prompts = [prompt for prompt in each for _ in range(num_return_sequences)]
         written = self._write(prompts, max_new_tokens, sampling)
         results = [
-            [{"generated_text": self._joined(prompt, text, return_full_text)} for text in texts]
+            [self.result(prompt, text, return_full_text) for text in texts]
             for prompt, texts in zip(each, batched(written, num_return_sequences), strict=True)
         ]
         return results if many else results[0]
@@ -96,12 +95,14 @@ class TextGeneration:
             texts += [tokenizer.decode(one.ids) for one in written]
         return texts
 
-    def _joined(self, prompt: str | Chat, text: str, full: bool) -> str | list[Message]:
+    def result(self, prompt: str | Chat, text: str, full: bool = True) -> Result:
         """What was written, after the prompt if `full`."""
         answer = text.strip() if self.model.answers or not isinstance(prompt, str) else text
         if not full:
-            return answer
-        return prompt + text if isinstance(prompt, str) else [*prompt, {"role": "assistant", "content": answer}]
+            return {"generated_text": answer}
+        if isinstance(prompt, str):
+            return {"generated_text": prompt + text}
+        return {"generated_text": [*prompt, {"role": "assistant", "content": answer}]}
 
 
 class Sentiment:

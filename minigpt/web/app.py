@@ -10,8 +10,9 @@ from ..model import GPT
 from . import errors, security
 from .engine import Engine
 from .models import Shelf
+from .pipelines import Pipelines
 from .retrain import Retraining
-from .routes import aliases, feedback, openai, page
+from .routes import aliases, feedback, openai, page, pipelines
 from .service import Service
 from .settings import Settings
 from .store import Store
@@ -71,6 +72,7 @@ def create_app(
         page.make(service, settings),
         openai.make(service, settings),
         feedback.make(service, votes, app.retraining, settings),
+        pipelines.make(Pipelines(service)),
         aliases.make(service),
     ):
         app.register_blueprint(blueprint)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..models import NAME
 from ..schema import Field
 from ..settings import Settings
 
 MESSAGES, CHARACTERS, PROMPT = 64, 4000, 16000
-COMPARED, BEAM_WIDTH, BEAM_TOKENS, TOP, SCORED = 4, 8, 40, 20, 8
+COMPARED, BEAM_WIDTH, BEAM_TOKENS, TOP, SCORED, INPUTS = 4, 8, 40, 20, 8, 8
 
 MODEL_NAME = Field("string", "RECIPE/FOLDER, as /v1/models lists them.", pattern=f"{NAME}/{NAME}")
 MODEL = {"model": MODEL_NAME}
@@ -140,6 +141,38 @@ THUMB: Mapping[str, Field] = {
     "answer_id": NUMBER,
     "thumb": Field("string", "none takes it back.", True, choices=("up", "down", "none")),
 }
+
+#: Pipelines take one input or a list of them, and give one result or a list of them.
+TEXT = Field("string", required=True, minimum=1, maximum=CHARACTERS)
+TEXTS = Field("string", "A text, or a list of texts.", True, either=(
+    TEXT, Field("array", minimum=1, maximum=INPUTS, items=TEXT),
+))  # fmt: skip
+
+GENERATE: Mapping[str, Field] = {
+    **MODEL,
+    "inputs": replace(TEXTS, required=False),
+    "messages": Field("array", "A conversation, instead of inputs.", minimum=1, maximum=MESSAGES, items=MESSAGE),
+    "max_new_tokens": Field("integer", "Longest answer, in tokens.", default=50, minimum=1, maximum=4096),
+    "do_sample": Field("boolean", "Draw, rather than always take the likeliest token.", default=False),
+    "temperature": replace(DECODING["temperature"], default=1.0),
+    "top_k": replace(DECODING["top_k"], default=50),
+    "top_p": replace(DECODING["top_p"], default=1.0),
+    "repetition_penalty": PENALTIES["repetition_penalty"],
+    "num_return_sequences": Field("integer", "Answers to each input.", default=1, minimum=1, maximum=4),
+    "return_full_text": Field("boolean", "Put the input in front of what was written.", default=True),
+    "seed": DECODING["seed"],
+}  # fmt: skip
+SENTIMENT: Mapping[str, Field] = {
+    **MODEL, "inputs": TEXTS, "top_k": Field("integer", "Labels to show.", default=1, minimum=1, maximum=2),
+}  # fmt: skip
+PAIR_OF_TEXTS = Field("object", "A prompt and an answer to it.", fields={"text": TEXT, "text_pair": TEXT})
+REWARD: Mapping[str, Field] = {
+    **MODEL,
+    "inputs": Field("object", "A prompt and an answer, or a list of such pairs.", True, either=(
+        PAIR_OF_TEXTS, Field("array", minimum=1, maximum=INPUTS, items=PAIR_OF_TEXTS),
+    )),
+}  # fmt: skip
+FEATURES: Mapping[str, Field] = {**MODEL, "inputs": TEXTS}
 
 
 def limits(settings: Settings) -> dict[str, int]:
