@@ -271,3 +271,12 @@ def test_what_only_people_can_download_is_found_and_never_fetched(tmp_path: Path
     (tmp_path / "films").mkdir()
     (tmp_path / "films" / "lines.csv").touch()
     assert fetch(entry, tmp_path) == tmp_path / "films"
+
+
+def test_a_mirror_whose_files_have_other_names_says_which_is_to_be_read(tmp_path: Path) -> None:
+    toy = entry(Source(archive="https://x/a.zip", files=("train.tsv",), main="train.tsv"),
+                Source(page="https://x", files=("toy.train.tsv",), main="toy.train.tsv"))  # fmt: skip
+    (tmp_path / toy.folder).mkdir()
+    assert toy.locate(tmp_path) is None
+    (tmp_path / toy.folder / "toy.train.tsv").touch()
+    assert toy.locate(tmp_path) == tmp_path / toy.folder / "toy.train.tsv"

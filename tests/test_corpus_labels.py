@@ -213,3 +213,20 @@ def test_no_text_is_on_both_sides(tmp_path: Path) -> None:
 
 def test_the_format_has_a_name() -> None:
     assert FORMATS["labels"] is LabelCorpus
+
+
+def test_the_publishers_validation_file_is_held_out(tmp_path: Path) -> None:
+    """A text that is in both files is only trained on, and counted."""
+    train = write(tmp_path / "sst2.train.tsv", "sentence\tlabel\ngood fun\t1\na bore \t0\n")
+    write(tmp_path / "sst2.dev.tsv", "sentence\tlabel\na bore\t0\ngood , clean fun\t1\n\t1\n")
+    parsed = LabelCorpus.parse(train)
+    assert pairs(parsed.train) == [("good fun", "positive"), ("a bore", "negative")]
+    assert pairs(parsed.valid or []) == [("good , clean fun", "positive")]
+    assert parsed.dropped == {"empty texts": 1, "validation examples whose prompt is also trained on": 1}
+
+
+def test_the_texts_without_their_labels_are_held_out_alike(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", jsonl(*[(f"text {i}", "a") for i in range(60)]))
+    labelled, bare = FORMATS["labels"].read(path), FORMATS["unlabelled"].read(path)
+    assert [text.text for text in bare.train] == [text.text for text in labelled.train]
+    assert [text.text for text in bare.valid] == [text.text for text in labelled.valid] != []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..examples import Comparison, Conversation, Document, LabelledText, Prompt, RatedAnswer, Turn
-from .labels import LabelCorpus
+from .labels import LabelCorpus, UnlabelledCorpus
 from .loader import CorpusLoader, Parsed
 from .messages import LenientMessagesCorpus, MessagesCorpus
 from .movie import GuideCorpus, MovieCorpus
@@ -27,6 +27,7 @@ FORMATS: dict[str, type[CorpusLoader]] = {
     "votes": VotesCorpus,
     "ratings": RatingCorpus,
     "labels": LabelCorpus,
+    "unlabelled": UnlabelledCorpus,
     "prompts": PromptCorpus,
     "script": ScriptCorpus,
 }

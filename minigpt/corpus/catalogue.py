@@ -31,12 +31,13 @@ ENVIRONMENT = "MINIGPT_CORPORA"
 @dataclass(frozen=True)
 class Source:
     """One mirror: a zip `archive` with `files` in it, or the `urls` of the files themselves. Where a `page` wants an
-    account, only people can download the `files`."""
+    account, only people can download the `files`. A mirror with file names of its own says which of them is `main`."""
 
     archive: str = ""
     files: tuple[str, ...] = ()
     urls: Mapping[str, str] = field(default_factory=dict)
     page: str = ""
+    main: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,8 +67,9 @@ class Entry:
         """The folder (or its `main` file) if all files of one of the sources are there."""
         for folder in (self.folder, *self.aliases):
             place = corpora / folder
-            if any(all((place / name).is_file() for name in source.names) for source in self.source):
-                return place / self.main if self.main else place
+            for source in self.source:
+                if all((place / name).is_file() for name in source.names):
+                    return place / (source.main or self.main)
         return None
 
 
@@ -83,10 +85,7 @@ def load_catalogue(path: Path = CATALOGUE) -> dict[str, Entry]:
 
 
 def _entry(name: str, table: dict[str, Any]) -> Entry:
-    sources = tuple(
-        Source(s.get("archive", ""), tuple(s.get("files", ())), s.get("urls", {}), s.get("page", ""))
-        for s in table.pop("source")
-    )
+    sources = tuple(Source(**s | {"files": tuple(s.get("files", ()))}) for s in table.pop("source"))
     return Entry(name=name, source=sources, aliases=tuple(table.pop("aliases", ())), **table)
 
 

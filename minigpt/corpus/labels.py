@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import UserError
-from ..examples import LabelledText
+from ..examples import Document, LabelledText
 from .jsonl import archived, read_rows, read_text
 from .loader import CorpusLoader, Parsed
 from .movie import decode
@@ -62,6 +62,20 @@ class LabelCorpus(CorpusLoader):
             parsed.dropped += valid.dropped
             parsed.valid = unseen(valid.train, parsed.train, parsed.dropped)
         return parsed
+
+
+class UnlabelledCorpus(LabelCorpus):
+    """The same texts without their labels, to pre-train on. The same ones are held out."""
+
+    @classmethod
+    def parse(cls, path: Path) -> Parsed:
+        parsed = super().parse(path)
+        valid = None if parsed.valid is None else _documents(parsed.valid)
+        return Parsed(_documents(parsed.train), valid, parsed.dropped)
+
+
+def _documents(examples: list[LabelledText]) -> list[Document]:
+    return [Document(example.text, example.group, len(example.text.split())) for example in examples]
 
 
 def _held_out_beside(path: Path) -> Path | None:
