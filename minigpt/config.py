@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from .augment import parse_kinds
 from .errors import UserError
 
 ARCHITECTURES = ("qwen3", "gpt2")
@@ -146,8 +147,8 @@ class RewardConfig(TrainingConfig):
     """How a reward model is trained, and where its comparisons come from if the corpus holds none."""
 
     rater: str = setting(
-        "", "who compares the SFT model's answers, if nobody has: town (its grader) or film (the film's own reply)",
-        choices=("", "town", "film"),
+        "", "who compares the SFT model's answers, if nobody has: truth (the recipe's) or film (the film's own reply)",
+        choices=("", "truth", "film"),
     )  # fmt: skip
     pairs: int = setting(3000, "prompts that the SFT model answers twice for the rater")
     noise: float = setting(0.0, "share of the rater's choices that are the wrong one")
@@ -156,12 +157,16 @@ class RewardConfig(TrainingConfig):
     familiarity: float = setting(
         0.0, "weight of how likely the model finds an answer, per token, in the answer's score"
     )
+    augment: str = setting(
+        "", "worse answers to make up for training, by commas: random (words), dup_tail (said twice), other (prompt's)"
+    )
     want: str = setting("positive", "the label that is rewarded, where the corpus holds labelled texts")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rater not in ("", "town", "film"):
-            raise UserError(f"rater {self.rater!r} is unknown; choose town or film.")
+        if self.rater not in ("", "truth", "film"):
+            raise UserError(f"rater {self.rater!r} is unknown; choose truth or film.")
+        parse_kinds(self.augment)
         if self.pairs < 1 or self.max_new_tokens < 1:
             raise UserError("pairs and max_new_tokens must be at least 1.")
 
@@ -208,6 +213,7 @@ class PPOConfig:
     evaluation_prompts: int = setting(128, "how many of the held-out prompts it answers")
     save_every: int = setting(5, "updates between saves of what --resume needs")
     seed: int = setting(0, "seed of the prompts' order and of the answers")
+    want: str = setting("", "the label to be rewarded, if the reward model learned from labels (its own if not given)")
 
     def __post_init__(self) -> None:
         for name, least in [

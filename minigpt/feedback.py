@@ -6,8 +6,8 @@ import json
 import random
 from pathlib import Path
 
+from .augment import parse_kinds, synthetic
 from .corpus import ComparisonCorpus, CorpusLoader
-from .corpus.tinytown import Town
 from .errors import UserError
 from .examples import Comparison, Conversation, Prompt, prompts_of
 from .files import write_atomically
@@ -17,7 +17,7 @@ from .ppo import Episode
 from .raters import SimulatedRater, film_samples, rated_samples
 from .sampling import Sampling
 from .stage import COMPARISONS, Stage
-from .window import fits
+from .window import fit_prompts, fits
 
 HELD_OUT = 0.1  # share of the comparisons that measure the reward model; their prompts occur nowhere else
 REFERENCE_ANSWERS = 512
@@ -46,16 +46,30 @@ def open_feedback(stage: Stage, model: GPT) -> CorpusLoader:
             model, conversations[: settings.pairs], settings.max_new_tokens, settings.seed
         )
     else:
-        prompts = [p for p in prompts_of(corpus.train) if fits(model, p.turns, settings.max_new_tokens)]
+        prompts, lost = fit_prompts(model, prompts_of(corpus.train), settings.max_new_tokens)
         rng.shuffle(prompts)
-        town = Town()
+        truth = stage.truth()
         rater = SimulatedRater(
-            lambda prompt, answer: town.grade(prompt, answer).score, settings.noise, settings.length_bias
+            lambda prompt, answer: truth.grade(prompt, answer)["score"], settings.noise, settings.length_bias
         )
         comparisons, dropped = rated_samples(
             model, prompts[: settings.pairs], rater, settings.max_new_tokens, settings.seed
         )
+        dropped += lost
     return CorpusLoader(comparisons, valid_fraction=HELD_OUT, dropped=dropped)
+
+
+def worse_on_purpose(stage: Stage, corpus: CorpusLoader) -> tuple[list[Comparison], float]:
+    """The synthetic comparisons that --augment asks for, and what share of all that is learned from they are."""
+    kinds = parse_kinds(stage.settings.augment)
+    if not kinds:
+        return [], 0.0
+    if not isinstance(corpus.train[0], Comparison):
+        raise UserError("--augment adds worse answers to comparisons; leave it out where answers are not compared.")
+    extra = synthetic(corpus.train, kinds, stage.settings.seed)
+    share = len(extra) / (len(corpus.train) + len(extra))
+    stage.say(f"augment:   {len(extra):,} synthetic comparisons ({', '.join(kinds)}), {share:.0%} of the data")
+    return extra, share
 
 
 def save_comparisons(folder: Path, corpus: CorpusLoader) -> None:
@@ -83,6 +97,6 @@ def reference_answers(stage: Stage, model: GPT, corpus: CorpusLoader) -> list[Ep
         raise UserError("labels have no prompts to answer; add a [ppo] stage with prompts to the recipe.")
     random.Random(stage.settings.seed).shuffle(prompts)
     length = stage.settings.max_new_tokens
-    chosen = [prompt for prompt in prompts if fits(model, prompt.turns, length)][:REFERENCE_ANSWERS]
+    chosen = fit_prompts(model, prompts[:REFERENCE_ANSWERS], length)[0]
     episodes, _ = write_answers(model, chosen, length, Sampling(seed=stage.settings.seed))
     return episodes

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .checkpoint import need_tokenizer, save_model
-from .corpus.tinytown import Town
 from .errors import UserError
 from .examples import Prompt, prompts_of
 from .model import GPT
@@ -18,10 +18,10 @@ from .ppo_trainer import Marks, PPOTrainer, Reward
 from .reward import RewardModel, load_reward_model
 from .stage import Stage
 from .state import SAMPLES, read_log
-from .window import fits
+from .truth import Truth
+from .window import fit_prompts
 
 GRADER = "grader"
-MARKS = ("right", "polite", "concise", "fluent", "good")
 
 
 def open_practice(stage: Stage) -> PPOTrainer:
@@ -30,18 +30,18 @@ def open_practice(stage: Stage) -> PPOTrainer:
     parent = stage.folder_of("sft", arguments.init_from)
     model = stage.parent_model(parent)
     tokenizer = need_tokenizer(model, parent)
-    marks = grader_marks(Town()) if stage.recipe.truth_known else None
+    truth = stage.recipe.truth()
     reward_folder: Path | None = None
     reward: Reward
     if arguments.reward == GRADER:
-        if marks is None:
-            raise UserError("only in Tinytown there is a grader; name a reward model with --reward.")
-        reward = grader_reward(Town())
+        reward = grader_reward(stage.truth())
     else:
         reward_folder = stage.folder_of("reward", arguments.reward)
-        reward = model_reward(load_reward_model(reward_folder, stage.runtime.device), model)
+        reward = model_reward(load_reward_model(reward_folder, stage.runtime.device), model, settings.want)
     corpus = stage.open_corpus(layout="prompts")
-    prompts, valid_prompts, dropped = split_prompts(corpus, lambda p: fits(model, p.turns, settings.max_new_tokens))
+    (prompts, lost), (valid_prompts, also_lost) = (
+        fit_prompts(model, some, settings.max_new_tokens) for some in split_prompts(corpus)
+    )
 
     def save(policy: Policy, run: dict[str, Any]) -> None:
         card = stage.card(parent) | {"reward": stage.origin(reward_folder) or GRADER} | run
@@ -52,7 +52,7 @@ def open_practice(stage: Stage) -> PPOTrainer:
         f"{stage.introduce(model)}\n"
         f"reward:    {reward_folder or 'the grader'}\n"
         f"prompts:   {len(prompts):,} to practise on, {len(valid_prompts):,} held out"
-        + (f", {dropped:,} dropped because they are too long" if dropped else "")
+        + "".join(f", dropped {count:,} {what}" for what, count in (lost + also_lost).items())
         + f"\nplan:      {settings.updates} updates of {settings.episodes} answers, KL price {settings.kl:g}"
     )
     return PPOTrainer(
@@ -65,23 +65,23 @@ def open_practice(stage: Stage) -> PPOTrainer:
         stage.runtime,
         folder=stage.folder,
         save=save,
-        marks=marks,
+        marks=grader_marks(truth) if truth else None,
         origin=stage.origin(parent, reward_folder),
     )
 
 
-def split_prompts(corpus: Any, fitting: Any) -> tuple[list[Prompt], list[Prompt], int]:
-    """Prompts to practise on, held-out ones whose last question occurs nowhere among them, and how many did not fit."""
-    train, valid = prompts_of(corpus.train), prompts_of(corpus.valid)
-    fits_train, fits_valid = [p for p in train if fitting(p)], [p for p in valid if fitting(p)]
-    asked = {prompt.turns[-1].text.lower() for prompt in fits_train}
-    held_out = [prompt for prompt in fits_valid if prompt.turns[-1].text.lower() not in asked]
+def split_prompts(corpus: Any) -> tuple[list[Prompt], list[Prompt]]:
+    """Prompts to practise on, and held-out ones whose last question occurs nowhere among them."""
+    train = prompts_of(corpus.train)
+    asked = {prompt.turns[-1].text.lower() for prompt in train}
+    held_out = [prompt for prompt in prompts_of(corpus.valid) if prompt.turns[-1].text.lower() not in asked]
     random.Random(0).shuffle(held_out)
-    return fits_train, held_out, len(train) + len(valid) - len(fits_train) - len(fits_valid)
+    return train, held_out
 
 
-def model_reward(model: RewardModel, policy: GPT) -> Reward:
-    """The scores of a reward model. Raises UserError if it could not read what the policy writes."""
+def model_reward(model: RewardModel, policy: GPT, want: str = "") -> Reward:
+    """The scores of a reward model, for another label than its own if `want` names one. Raises UserError if it knows no
+    such label, or could not read what the policy writes."""
     assert policy.tokenizer is not None
     if model.tokenizer.fingerprint() != policy.tokenizer.fingerprint():
         raise UserError("the reward model has another tokenizer than the policy; train it from the same SFT model.")
@@ -90,20 +90,26 @@ def model_reward(model: RewardModel, policy: GPT) -> Reward:
         raise UserError(
             f"the reward model reads {reads} tokens but the policy writes {writes}; train it from that model."
         )
-    return lambda episodes: model.score_ids([model.reading(episode.ids, episode.start) for episode in episodes])
+    sign = model.sign_of(want)
+
+    def reward(episodes: Sequence[Episode]) -> list[float]:
+        scores = model.score_ids([model.reading(episode.ids, episode.start) for episode in episodes])
+        return [sign * score for score in scores]
+
+    return reward
 
 
-def grader_reward(town: Town) -> Reward:
+def grader_reward(truth: Truth) -> Reward:
     """The truth itself, from 0 to 1, stretched to about the spread of a normalised reward."""
-    return lambda episodes: [4 * town.grade(episode.turns, episode.text).score - 2 for episode in episodes]
+    return lambda episodes: [4 * truth.grade(episode.turns, episode.text)["score"] - 2 for episode in episodes]
 
 
-def grader_marks(town: Town) -> Marks:
-    """Each of the grader's marks as 1 or 0."""
+def grader_marks(truth: Truth) -> Marks:
+    """Each of the truth's marks, without the score."""
 
     def marks(episode: Episode) -> dict[str, float]:
-        grade = town.grade(episode.turns, episode.text)
-        return {name: float(getattr(grade, name)) for name in MARKS}
+        grade = truth.grade(episode.turns, episode.text)
+        return {name: grade[name] for name in truth.marks}
 
     return marks
 

@@ -13,6 +13,7 @@ from .corpus import FORMATS, CorpusLoader, Document
 from .corpus.catalogue import corpora_dir, find
 from .corpus.tinytown import ensure_corpora
 from .errors import UserError, nearest
+from .truth import TRUTHS, Truth
 
 RECIPES = Path(__file__).parent / "recipes"
 TINYTOWN = Path("corpora") / "tinytown"  # made here, also where the other corpora come from a read-only folder
@@ -25,7 +26,9 @@ STAGES: dict[str, type] = {
     "dpo": DPOConfig,
 }
 MODEL_SETTINGS = {"title": str, "depth": int, "context": int, "vocab_size": int, "characters": bool,
-                  "architecture": str, "dropout": float}  # fmt: skip
+                  "architecture": str, "dropout": float, "truth": str}  # fmt: skip
+#: What a stage may say about a corpus of any format: the share to hold out where the publisher holds out nothing.
+READING: dict[str, type] = {"valid_fraction": float}
 #: Text enough to learn a vocabulary from; more only takes longer.
 TOKENIZER_CHARACTERS = 10_000_000
 
@@ -42,22 +45,42 @@ class Recipe:
     def title(self) -> str:
         return self.model.get("title", self.name)
 
+    def truth(self) -> Truth | None:
+        """What marks the answers, if the recipe's world is an invented one."""
+        return TRUTHS[self.model["truth"]]() if "truth" in self.model else None
+
     @property
-    def truth_known(self) -> bool:
-        """Whether PPO's answers are about Tinytown, so that the town's grader can mark them."""
-        return self.stages.get("ppo", {}).get("corpus") == "tinytown/dialogs"
+    def about_town(self) -> bool:
+        """Whether its chats are about the facts of Tinytown, so that the town's exam makes sense."""
+        return self.model.get("truth") == "town"
+
+    @property
+    def answer_length(self) -> int:
+        """The most tokens that an answer may have."""
+        return self.stages.get("ppo", {}).get("max_new_tokens", PPOConfig.max_new_tokens)
 
     def settings(self, stage: str) -> dict[str, Any]:
         """The fields of a stage's settings that the recipe sets."""
-        return {k: v for k, v in self.stages[stage].items() if k not in ("corpus", "format")}
+        values = self.stages.get(stage, {})
+        read = {"corpus", "format", *(reading(values["format"]) if values else ())}
+        return {k: v for k, v in values.items() if k not in read}
 
     def open_corpus(
         self, stage: str, corpora: str | None = None, corpus: str | None = None, layout: str | None = None
     ) -> CorpusLoader:
         """Read a stage's corpus, from `corpora` if it is there. `corpus`, a name or path, takes the place of the
         recipe's, and `layout`, a name in `FORMATS`, that of its format."""
-        loader = FORMATS[layout or self.stages[stage]["format"]]
-        return loader.read(locate(corpus or self.stages[stage]["corpus"], corpora))
+        source = self.source(stage)
+        if not (layout or source):
+            raise UserError(f"the recipe {self.name} does not say how to read {corpus}; add --format.")
+        loader = FORMATS[layout or source["format"]]
+        options = {k: v for k, v in source.items() if k in READING | loader.options}
+        return loader.read(locate(corpus or source["corpus"], corpora), **options)
+
+    def source(self, stage: str) -> dict[str, Any]:
+        """What says where a stage's corpus is: the stage itself, or, for PPO without one, the dialogues of [sft], whose
+        questions it can practise on. Empty if the recipe has neither."""
+        return self.stages.get(stage) or (self.stages.get("sft", {}) if stage == "ppo" else {})
 
     def tokenizer_texts(self, corpora: str | None = None, first: CorpusLoader | None = None) -> list[str]:
         """The text that the recipe's tokenizer learns from: some of the first two stages', taken evenly."""
@@ -85,18 +108,21 @@ def load_recipe(name: str) -> Recipe:
     model = {key: value for key, value in content.items() if not isinstance(value, dict)}
     _check_keys(path, "", model, MODEL_SETTINGS)
     _check_keys(path, "", stages, dict.fromkeys(STAGES, dict))
+    _check_name(path, "truth", model.get("truth", "town"), TRUTHS)
     for stage, values in stages.items():
         settings = {"corpus": str, "format": str} | {f.name: type(f.default) for f in fields(STAGES[stage])}
+        settings |= reading(values["format"]) if values.get("format") in FORMATS else {}
         _check_keys(path, f"[{stage}] ", values, settings)
         for needed in ("corpus", "format"):
             if needed not in values:
                 raise UserError(f"{path}: [{stage}] lacks {needed}.")
-        if values["format"] not in FORMATS:
-            raise UserError(
-                f"{path}: [{stage}] format {values['format']!r} is unknown{nearest(values['format'], FORMATS)};"
-                f" choose {', '.join(FORMATS)}."
-            )
+        _check_name(path, f"[{stage}] format", values["format"], FORMATS)
     return Recipe(path.stem, model, stages)
+
+
+def reading(layout: str) -> dict[str, type]:
+    """What a stage may say about the reading of its corpus, and of which type it is."""
+    return READING | FORMATS[layout].options
 
 
 def locate(corpus: str, corpora: str | None = None) -> Path:
@@ -120,6 +146,11 @@ def sample_evenly(texts: list[str], characters: int) -> list[str]:
     """Every n-th text, so that about `characters` remain."""
     total = sum(map(len, texts))
     return texts[:: max(1, -(-total // characters))]
+
+
+def _check_name(path: Path, what: str, name: str, known: Iterable[str]) -> None:
+    if name not in (names := list(known)):
+        raise UserError(f"{path}: {what} {name!r} is unknown{nearest(name, names)}; choose {', '.join(names)}.")
 
 
 def _check_keys(path: Path, where: str, found: dict[str, Any], known: dict[str, type]) -> None:

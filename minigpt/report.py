@@ -37,8 +37,9 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     trained = [stage for stage in STAGES if is_trained(home / stage)]
     if not trained:
         raise UserError(f"{home} holds no trained stage yet; run python run_{next(iter(recipe.stages))}.py first.")
-    if recipe.truth_known:
-        trials.check_questions(questions)
+    truth = recipe.truth()
+    if truth is not None:
+        trials.check_questions(recipe, truth, questions)
     models = {stage: load_model(home / stage, device) for stage in trained if stage != "reward"}
     for stage, model in models.items():
         need_tokenizer(model, home / stage)
@@ -55,15 +56,16 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     }
     print(f"answers:   {', '.join(models)}, the same prompts", flush=True)
     prompts = trials.choose_prompts(recipe, models, home)
-    report["answers"] = trials.answer_all(prompts, models, reward, recipe.truth_known)
-    if recipe.truth_known:
+    report["answers"] = trials.answer_all(recipe, prompts, models, reward)
+    if recipe.about_town:
         print(f"exam:      {', '.join(models)}, three columns of {questions} questions", flush=True)
-        report["questions"] = questions
         report["exam"] = trials.exam(models, questions)
+    if truth is not None:
+        report["questions"] = questions
         if "sft" in trained:
-            print(f"contest:   two columns of {questions} questions, at temperature 1", flush=True)
-            report["contest"] = trials.contest(home, trained, questions, best_of, device)
-            report["findings"] = trials.findings(report["contest"], report["exam"], questions)
+            print(f"contest:   {questions} prompts a column, at temperature 1", flush=True)
+            report["contest"] = trials.contest(recipe, home, trained, questions, best_of, device)
+            report["findings"] = trials.findings(report["contest"], report.get("exam", {}), questions)
     return finite(report)
 
 
@@ -81,7 +83,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="page to write (default trained_models/RECIPE/report.html)")
     parser.add_argument("--against", type=Path, metavar="JSON", help="an earlier report.json: also show what changed")
     parser.add_argument(
-        "--questions", type=int, default=200, help="in each column of Tinytown's exam and contest (default 200)"
+        "--questions", type=int, default=200, help="in each column of the exam and the contest (default 200)"
     )
     parser.add_argument(
         "--best-of", type=int, default=4, help="SFT answers of which the reward model picks one (default 4; 0: none)"

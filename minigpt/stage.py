@@ -27,12 +27,14 @@ from .sampling import Sampling
 from .state import METRICS, SAMPLES, STATE, TrainingState, read_log
 from .tokenizer import Tokenizer
 from .trainer import Trainer
+from .truth import Truth
 
 MODELS = Path("trained_models")
 COMPARISONS = "comparisons.jsonl"  # what a simulated rater said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
 RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
 SHOWN = 3  # prompts that each validation answers
+QUESTIONS, LONGEST_QUESTION = 60, 500  # how many the chat page may propose, and how many characters long
 
 
 class Stage:
@@ -41,8 +43,8 @@ class Stage:
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self.name, self.arguments = name, arguments
         self.recipe: Recipe = load_recipe(arguments.recipe)
-        if name not in self.recipe.stages:
-            raise UserError(f"the recipe {self.recipe.name} has no stage [{name}].")
+        if not (arguments.corpus or self.recipe.source(name)):
+            raise UserError(f"the recipe {self.recipe.name} has no stage [{name}]; add it, or name a --corpus.")
         self.runtime: Runtime = detect(arguments.device, arguments.dtype)
         self.folder = Path(arguments.out) if arguments.out else MODELS / self.recipe.name / name
         kind = STAGES[name]
@@ -88,6 +90,13 @@ class Stage:
                 for name in present:
                     (folder / name).unlink()
             write_atomically(folder / "tokenizer.model", tokenizer.model)
+
+    def truth(self) -> Truth:
+        """What marks the answers. Raises UserError where nobody knows it."""
+        truth = self.recipe.truth()
+        if truth is None:
+            raise UserError(f"the recipe {self.recipe.name} names no truth, so no grader knows how good an answer is.")
+        return truth
 
     def say(self, text: str) -> None:
         if self.runtime.is_main:
@@ -145,8 +154,10 @@ class Stage:
         tokenizer = model.tokenizer
         assert tokenizer is not None
 
+        asked = {"questions": found} if (found := questions(corpus)) else {}
+
         def save(model: GPT, run: dict[str, Any]) -> None:
-            save_model(self.folder, model, tokenizer, self.card(parent) | run)
+            save_model(self.folder, model, tokenizer, self.card(parent) | asked | run)
 
         trainer = Trainer(
             model,
@@ -169,6 +180,7 @@ class Stage:
         return {
             "stage": self.name,
             "recipe": self.recipe.name,
+            **({"recipe_file": self.arguments.recipe} if self.arguments.recipe.endswith(".toml") else {}),
             "parent": self.origin(parent) or None,
             "machine": self.runtime.describe(),
         }
@@ -232,13 +244,14 @@ class Sampler:
     def __call__(self, model: GPT) -> list[dict[str, str]]:
         tokenizer = model.tokenizer
         assert tokenizer is not None
-        room = model.config.max_position_embeddings // 2
+        length = min(50, model.config.max_position_embeddings // 2)
+        room = model.config.max_position_embeddings - length
         ids = [
             tokenizer.encode_prompt(prompt) if isinstance(prompt, tuple) else tokenizer.encode_document(prompt)
             for prompt in self.prompts
         ]
         written = generate(
-            model, [i[-room:] for i in ids], min(50, room), Sampling(0.8, top_k=50), stop={tokenizer.eos, tokenizer.bos}
+            model, [i[-room:] for i in ids], length, Sampling(0.8, top_k=50), stop={tokenizer.eos, tokenizer.bos}
         ) if ids else []  # fmt: skip
         return [
             {"prompt": prompt if isinstance(prompt, str) else prompt[-1].text, "text": tokenizer.decode(w.ids).strip()}
@@ -252,3 +265,9 @@ def opening(example: Document | Conversation) -> str | tuple[Turn, ...]:
         return example.turns[:-1]
     lines = [line for line in example.text.split("\n") if line.strip() and not line.startswith("=")]
     return " ".join(lines[0].split(" ")[:6]) if lines else ""
+
+
+def questions(corpus: CorpusLoader) -> list[str]:
+    """Some of the questions that held-out conversations begin with: the chat page proposes them."""
+    openings = [e.turns[0].text for e in corpus.valid if isinstance(e, Conversation) and e.turns[0].role == "user"]
+    return [text for text in dict.fromkeys(openings) if len(text) <= LONGEST_QUESTION][:QUESTIONS]

@@ -27,6 +27,7 @@ from minigpt.reward import RewardModel, load_reward_model, save_reward_model
 ROOT = Path(__file__).parents[1]
 RECIPE = """
 title = "A small town"
+{top}
 [reward]
 corpus = "{reward}"
 format = "{format}"
@@ -45,11 +46,13 @@ ppo_epochs = 1
 max_new_tokens = 6
 evaluations = 1
 """
-MINE = dict(reward="pairs.jsonl", format="comparisons", more="", ppo="asked.txt", ppo_format="prompts")
+MINE = dict(top="", reward="pairs.jsonl", format="comparisons", more="", ppo="asked.txt", ppo_format="prompts")
 RECIPES = {
     "mine": {},
     "film": dict(reward="talks.jsonl", format="messages", more='rater = "film"\npairs = 60'),
-    "town": dict(reward="tinytown/dialogs", format="guide", ppo="tinytown/dialogs", ppo_format="guide"),
+    "town": dict(
+        top='truth = "town"', reward="tinytown/dialogs", format="guide", ppo="tinytown/dialogs", ppo_format="guide"
+    ),
 }
 MODEL_FILES = {"config.json", "model.safetensors", "minigpt.json", "tokenizer.model", "tokenizer.json",
                "tokenizer_config.json"}  # fmt: skip
@@ -194,9 +197,9 @@ def test_ppo_05_labels_and_ratings_give_normalised_rewards_as_well(town, run, sp
 
 
 def test_in_tinytown_the_grader_rates_and_rewards_and_the_truth_is_logged(town, run):
-    town_rater = ("--rater", "town", "--length-bias", "0.1", "--pairs", "40", "--steps", "2")
+    town_rater = ("--rater", "truth", "--length-bias", "0.1", "--pairs", "40", "--steps", "2")
     code, out, err = run("run_reward.py", "--recipe", "town.toml", *town_rater)
-    assert code == 0 and "the rater (town) compares" in out, err
+    assert code == 0 and "the rater (truth) compares" in out, err
     code, _, err = run("run_ppo.py", "--recipe", "town.toml", "--reward", "grader", "--updates", "1")
     assert code == 0, err
     folder = model_folder(town, "ppo", "town")
@@ -285,7 +288,7 @@ MISTAKES = [
     ([*REWARD, "--corpus", "nowhere.jsonl"], "does not exist"),
     ([*REWARD, "--corpus", "long.jsonl"], "fit"),
     ([*REWARD, "--rater", "critic"], "--rater"),
-    ([*REWARD, "--noise", "0.7", "--rater", "town"], "noise is 0.7"),
+    (["run_reward.py", "--recipe", "town.toml", "--noise", "0.7", "--rater", "truth"], "noise is 0.7"),
     ([*REWARD, "--pairs", "0"], "pairs and max_new_tokens must be at least 1"),
     ([*REWARD, "--init-from", "trained_models/mine/reward"], "is a reward model"),
     ([*SCORE, "--prompt", "the f?"], "--score needs --prompt and --answer"),
@@ -297,7 +300,7 @@ MISTAKES = [
     ),
     ([*PPO, "--reward", "nowhere"], "nowhere holds no model"),
     ([*PPO, "--reward", "trained_models/mine/sft"], "is not a reward model"),
-    ([*PPO, "--reward", "grader"], "only in Tinytown there is a grader"),
+    ([*PPO, "--reward", "grader"], "names no truth"),
     (["run_ppo.py", "--recipe", "film.toml"], "run python run_reward.py --recipe film.toml first"),
     ([*PPO, "--init-from", "trained_models/mine/reward"], "is a reward model"),
     ([*PPO, "--corpus", "empty.jsonl"], "the file is empty"),

@@ -197,12 +197,12 @@ def test_a_policy_that_the_grader_taught_needs_no_reward_model(made):
 
 
 def test_in_tinytown_the_grader_marks(tmp_path, tokenizer, monkeypatch):
-    monkeypatch.setattr("minigpt.contest.practised_questions", set)
-    monkeypatch.setattr("minigpt.report_card.trials.practised_questions", set)
+    monkeypatch.setattr("minigpt.contest.practised_prompts", lambda recipe: set())
+    monkeypatch.setattr("minigpt.report_card.trials.practised_prompts", lambda recipe: set())
     model = make_model(vocab=tokenizer.vocab_size, context=128, depth=1)
     for stage in ("sft", "ppo"):
         save_model(tmp_path / stage, model, tokenizer, card(stage, None))
-    recipe = Recipe("mine", {}, {"ppo": {"corpus": "tinytown/dialogs"}})
+    recipe = Recipe("mine", {"truth": "town"}, {"ppo": {"corpus": "tinytown/dialogs"}})
     numbers = report.make_report(recipe, tmp_path, 4, 0, CPU)
     assert numbers["exam"]["sft"] == {"questions": 4, "asked": 0, "held_out": 0, "new_wording": 0}
     assert numbers["contest"]["asked"]["ppo"]["wins"] is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..truth import TRUTHS
+
 SHARE = "{:.1%}"
 STAGE_NAMES = {"pretrain": "Pre-training", "sft": "SFT", "reward": "Reward model", "ppo": "PPO", "dpo": "DPO"}
 
@@ -62,7 +64,7 @@ MEASURES = {
 } | {
     f"{prefix}{quality}": Measure(f"{label}{quality}", SHARE, 1)
     for prefix, label in (("", ""), ("true_", "true "))
-    for quality in ("right", "polite", "concise", "fluent", "good")
+    for quality in (mark for truth in TRUTHS.values() for mark in truth.marks)
 }  # fmt: skip
 
 

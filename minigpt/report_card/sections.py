@@ -23,7 +23,7 @@ HEADLINES = {
     "ppo": ("reward", "kl"),
     "dpo": ("accuracy",),
 }
-CONTEST = ("right", "polite", "concise", "fluent", "good", "length", "distinct_2", "kl", "reward")
+BESIDE = ("length", "distinct_2", "kl", "reward", "wins", "interval", "ties")  # all others are marks
 WHO = {"asked": "residents whom fine-tuning asks about", "held_out": "held-out residents"}
 
 
@@ -168,9 +168,10 @@ def answers_section(page: Page) -> Markup | None:
             about = []
             if "reward" in answer:
                 about.append(tag("span", "reward ", page.number("answers", prompt, "stages", stage, "reward")))
-            if "right" in answer:
-                about.append(tag("span", "right" if answer["right"] else "wrong",
-                                 class_="better" if answer["right"] else "worse"))  # fmt: skip
+            if "mark" in answer:
+                fully, mark = answer["marked"] == 1, answer["mark"]
+                text = mark if fully else f"not {mark}" if not answer["marked"] else f"{answer['marked']:.0%} {mark}"
+                about.append(tag("span", text, class_="better" if fully else "worse"))
             if not answer["ended"]:
                 about.append(tag("span", "cut off"))
             continued = " continued" if stage == "pretrain" else ""
@@ -190,28 +191,41 @@ def answers_section(page: Page) -> Markup | None:
 
 
 def truth_section(page: Page) -> Markup | None:
-    """The exam and the contest: what the grader, who knows the town, says."""
+    """The exam and the contest: what the grader, who knows the truth, says."""
     exam, contest = page.report.get("exam"), page.report.get("contest")
-    if not exam:
+    if not exam and not contest:
         return None
     count = page.report["questions"]
-    rows = []
-    for name, row in exam.items():
-        shots = tag("span", f"after {row['shots']} worked examples", class_="change") if "shots" in row else None
-        rows.append([join(STAGE_NAMES[name], shots), *(share(page, "exam", name, c) for c in
-                                                 ("asked", "held_out", "new_wording"))])  # fmt: skip
-    parts = [
-        tag("p", "Asked residents are those whom the dialogues of fine-tuning ask about. Of held-out residents only the"
-            " articles of pre-training tell, so answering about them takes knowledge from there.", class_="muted"),
-        table(("Stage", "Asked", "Held-out", "Held-out, new wording"), rows,
-              captioned("Exam", f"share of right answers, greedy, {count:,} questions a column"), {1, 2, 3}),
-    ]  # fmt: skip
+    parts = exam_tables(page, exam, count) if exam else []
     if contest:
         parts.append(tag("h3", "Contest at temperature 1, marked by the grader"))
         parts += [tag("p", sentence, class_="finding") for sentence in page.report["findings"]]
         parts.append(tag("div", *(contest_chart(c, contest[c], count) for c in contest), class_="grid pair"))
         parts += [contest_table(page, column) for column in contest]
     return join(*parts)
+
+
+def exam_tables(page: Page, exam: dict[str, Any], count: int) -> list[Markup]:
+    """What the stages know of Tinytown, and who is asked about."""
+    rows = []
+    for name, row in exam.items():
+        shots = tag("span", f"after {row['shots']} worked examples", class_="change") if "shots" in row else None
+        rows.append([join(STAGE_NAMES[name], shots), *(share(page, "exam", name, c) for c in
+                                                 ("asked", "held_out", "new_wording"))])  # fmt: skip
+    return [
+        tag("p", "Asked residents are those whom the dialogues of fine-tuning ask about. Of held-out residents only the"
+            " articles of pre-training tell, so answering about them takes knowledge from there.", class_="muted"),
+        table(("Stage", "Asked", "Held-out", "Held-out, new wording"), rows,
+              captioned("Exam", f"share of right answers, greedy, {count:,} questions a column"), {1, 2, 3}),
+    ]  # fmt: skip
+
+
+def marks_of(result: dict[str, Any]) -> list[str]:
+    return [name for name in result if name not in BESIDE]
+
+
+def about(column: str) -> str:
+    return WHO.get(column, f"{column.replace('_', '-')} prompts")
 
 
 def share(page: Page, *path: str) -> Markup:
@@ -229,14 +243,15 @@ def entrant(name: str) -> str:
 
 def contest_chart(column: str, entrants: dict[str, Any], count: int) -> Markup:
     rows = {
-        entrant(name): {q: (r[q], wilson_interval(r[q] * count, count)) for q in ("right", "good")}
+        entrant(name): {q: (r[q], wilson_interval(r[q] * count, count)) for q in (marks_of(r)[0], marks_of(r)[-1])}
         for name, r in entrants.items()
     }
-    return dot_plot(WHO[column][0].upper() + WHO[column][1:], rows)
+    return dot_plot(about(column)[0].upper() + about(column)[1:], rows)
 
 
 def contest_table(page: Page, column: str) -> Markup:
     entrants = page.report["contest"][column]
+    shown = [*marks_of(next(iter(entrants.values()))), *BESIDE[:4]]
     rows = []
     for name, result in entrants.items():
         wins: object = NOTHING
@@ -244,11 +259,11 @@ def contest_table(page: Page, column: str) -> Markup:
             low, high = result["interval"]
             told = tag("span", f"{low:.1%} to {high:.1%}", class_="change")
             wins = join(page.number("contest", column, name, "wins"), told)
-        numbers = [page.number("contest", column, name, quality) for quality in CONTEST]
+        numbers = [page.number("contest", column, name, number) for number in shown]
         rows.append([entrant(name), *numbers, wins, page.number("contest", column, name, "ties")])
-    columns = ["Stage", *(measure(quality).label for quality in CONTEST), "wins over SFT (95%)", "ties"]
+    columns = ["Stage", *(measure(number).label for number in shown), "wins over SFT (95%)", "ties"]
     more = f"{page.report['questions']:,} questions; wins are of the pairs that differ"
-    return table(columns, rows, captioned(f"About {WHO[column]}", more), set(range(1, len(columns))))
+    return table(columns, rows, captioned(f"About {about(column)}", more), set(range(1, len(columns))))
 
 
 def knobs_section(page: Page) -> Markup | None:

@@ -1,15 +1,14 @@
-"""What is tried now: the stages answer the same prompts, and in Tinytown, where the truth is known, are marked."""
+"""What is tried now: the stages answer the same prompts and, where the truth is known, are marked."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..contest import held_out_questions, hold, practised_questions
+from ..contest import hold, practised_prompts
 from ..corpus.tinytown import Town
 from ..decode import generate
 from ..errors import UserError
@@ -22,10 +21,10 @@ from ..reward import RewardModel
 from ..sampling import GREEDY
 from ..stage import opening
 from ..state import SAMPLES, read_log
+from ..truth import Truth
 from ..window import fit_turns, fits
 from .changes import within_chance
 
-LENGTH = 48
 PROMPTS = 8
 SHOTS = 4  # worked examples for a model that has only read
 
@@ -36,12 +35,13 @@ def choose_prompts(recipe: Recipe, models: dict[str, GPT], home: Path) -> list[t
     Where the recipe's corpus is not on this machine, they are those that the last stage answered in training.
     """
     found: list[tuple[Prompt, str]]
-    if recipe.truth_known and any(model.answers for model in models.values()):
-        town, practised = Town(), practised_questions()
+    truth = recipe.truth()
+    if truth is not None and any(model.answers for model in models.values()):
+        practised = practised_prompts(recipe)
         found = [
-            (Prompt(question.conversation), f"{which.replace('_', '-')} resident")
-            for which in ("asked", "held_out")
-            for question in held_out_questions(town, which, PROMPTS // 2, practised)
+            (prompt, column.replace("_", "-"))
+            for column in truth.columns
+            for prompt in truth.prompts(column, PROMPTS // len(truth.columns), practised)
         ]
     else:
         try:
@@ -50,21 +50,21 @@ def choose_prompts(recipe: Recipe, models: dict[str, GPT], home: Path) -> list[t
             found = [(prompt, "from the log of training") for prompt in logged_prompts(models, home)]
     # The same question may wait at the end of several conversations; the first of them stays.
     unique = {prompt.turns[-1].text: (prompt, note) for prompt, note in reversed(found)}
-    reserve = answer_length(models)
+    reserve = answer_length(recipe, models)
     fitting = [x for x in reversed(unique.values()) if all(fits(m, x[0].turns, reserve) for m in models.values())]
     return fitting[:PROMPTS]
 
 
-def answer_length(models: dict[str, GPT]) -> int:
-    """Tokens that an answer may have: small contexts need half of their room for the prompt."""
-    return min([LENGTH, *(model.config.max_position_embeddings // 2 for model in models.values())])
+def answer_length(recipe: Recipe, models: dict[str, GPT]) -> int:
+    """Tokens that an answer may have, as in PPO: small contexts need half of their room for the prompt."""
+    return min([recipe.answer_length, *(model.config.max_position_embeddings // 2 for model in models.values())])
 
 
 def corpus_prompts(recipe: Recipe, models: dict[str, GPT]) -> list[Prompt]:
     """Prompts that no stage practised; for a recipe that only reads, how its validation documents open."""
     for stage in ("ppo", "sft"):
         if stage in recipe.stages and any(model.answers for model in models.values()):
-            return split_prompts(recipe.open_corpus(stage), lambda prompt: True)[1]
+            return split_prompts(recipe.open_corpus(stage))[1]
     documents = [d for d in recipe.open_corpus("pretrain").valid if isinstance(d, Document)]
     texts = [opening(document) for document in documents]
     return [Prompt((Turn("user", text),)) for text in texts if isinstance(text, str) and text]
@@ -78,10 +78,10 @@ def logged_prompts(models: dict[str, GPT], home: Path) -> list[Prompt]:
 
 
 def answer_all(
-    prompts: Sequence[tuple[Prompt, str]], models: dict[str, GPT], reward: RewardModel | None, truth_known: bool
+    recipe: Recipe, prompts: Sequence[tuple[Prompt, str]], models: dict[str, GPT], reward: RewardModel | None
 ) -> dict[str, dict[str, Any]]:
     """{prompt: {"note": where it is from, "before": earlier turns, "stages": {stage: answer}}}; all are greedy."""
-    town, length = Town() if truth_known else None, answer_length(models)
+    truth, length = recipe.truth(), answer_length(recipe, models)
     found: dict[str, dict[str, Any]] = {
         prompt.turns[-1].text: {
             "note": note, "before": [f"{t.role}: {t.text}" for t in prompt.turns[:-1]], "stages": {}
@@ -98,8 +98,8 @@ def answer_all(
             row: dict[str, Any] = {"text": text, "ended": answer.finished}
             if model.answers and reward is not None and (score := reward_of(reward, prompt, text)) is not None:
                 row["reward"] = score
-            if model.answers and town is not None:
-                row["right"] = town.grade(prompt.turns, text).right
+            if model.answers and truth is not None:
+                row["mark"], row["marked"] = truth.marks[0], truth.grade(prompt.turns, text)[truth.marks[0]]
             found[prompt.turns[-1].text]["stages"][stage] = row
     return found
 
@@ -112,15 +112,15 @@ def reward_of(reward: RewardModel, prompt: Prompt, text: str) -> float | None:
         return None
 
 
-def check_questions(count: int) -> None:
-    """Raises UserError, before anything takes time, if the town has not so many questions."""
-    for which, new_wording in COLUMNS:
+def check_questions(recipe: Recipe, truth: Truth, count: int) -> None:
+    """Raises UserError, before anything takes time, if there are not so many questions."""
+    for which, new_wording in COLUMNS if recipe.about_town else ():
         try:
             Town().questions(which, count, unseen_phrasing=new_wording)
         except ValueError as error:
             raise UserError(f"--questions {count}: {error}.") from None
-    for which in ("asked", "held_out"):
-        held_out_questions(Town(), which, count, practised_questions())
+    for column in truth.columns:
+        truth.prompts(column, count, practised_prompts(recipe))
 
 
 def exam(models: dict[str, GPT], count: int) -> dict[str, dict[str, Any]]:
@@ -136,12 +136,14 @@ def exam(models: dict[str, GPT], count: int) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def contest(home: Path, stages: Sequence[str], count: int, best_of: int, device: torch.device) -> dict[str, Any]:
+def contest(
+    recipe: Recipe, home: Path, stages: Sequence[str], count: int, best_of: int, device: torch.device
+) -> dict[str, Any]:
     """{column: {entrant: result}}, the SFT model first; see `minigpt.contest`."""
     entrants = [home / stage for stage in ("dpo", "ppo") if stage in stages]
-    results = hold(home / "sft", entrants, count, 0, device, best_of if "reward" in stages else 0)
+    results = hold(recipe, home / "sft", entrants, count, 0, device, best_of if "reward" in stages else 0)
     return {
-        column: {name: {k: rounded(v) for k, v in asdict(result).items()} for name, result in rows.items()}
+        column: {name: {k: rounded(v) for k, v in result.as_row().items()} for name, result in rows.items()}
         for column, rows in results.items()
     }
 
@@ -154,8 +156,19 @@ def rounded(value: Any) -> Any:
 
 
 def findings(contest: dict[str, Any], exam: dict[str, Any], count: int) -> list[str]:
-    """What alignment did to manners and to knowledge: a few sentences on each aligned stage, from its numbers."""
-    return [_contrast(contest, exam, name, count) for name in ("ppo", "dpo") if name in contest.get("asked", {})]
+    """What alignment did: a few sentences on each aligned stage, from its numbers. In the town, to manners and to
+    knowledge."""
+    column, entrants = next(iter(contest.items()))
+    aligned = [name for name in ("ppo", "dpo") if name in entrants]
+    if not exam:
+        before = entrants["sft"]
+        mark = next(iter(before))
+        return [
+            f"{name.upper()}: {mark} goes from {before[mark]:.1%} to {entrants[name][mark]:.1%} on"
+            f" {column.replace('_', '-')} prompts, and it wins {entrants[name]['wins']:.1%} of the pairs that differ."
+            for name in aligned
+        ]
+    return [_contrast(contest, exam, name, count) for name in aligned]
 
 
 def _contrast(contest: dict[str, Any], exam: dict[str, Any], name: str, count: int) -> str:
