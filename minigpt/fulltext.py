@@ -47,7 +47,7 @@ class FullText:
     def condition(self, words: str) -> tuple[str, list[str], bool]:
         """(an SQL condition on the table's rows, its values, whether it uses the index): all the words must occur.
         Raises ValueError if there is no word."""
-        parts = words.split()
+        parts = words.replace("\0", " ").split()  # for SQLite, a text ends at a NUL
         if not parts:
             raise ValueError("no word to look for")
         if self.indexed and all(len(part) >= 3 for part in parts):

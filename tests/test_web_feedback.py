@@ -132,6 +132,7 @@ def test_search_finds_words_and_parts_of_chinese_ones(indexed, monkeypatch):
         "天气": {0}, "天": {0}, "怎么样": {0}, "天气 今天": {0}, "max LIVE": {1}, "ere doe": {1}, "live answer": {1},
         "50%": {2}, "%": {2}, "5_0": {2}, "_": {2}, "\\": {2}, '"words"': {2}, "AND": {2}, "answer": {0, 1, 2, 3},
         "nothing": set(), "天气 Max": set(), "Лиза": {3}, "   ": set(), "*": set(), "a* OR b": set(),
+        "\0": set(), "max\0LIVE": {1},
     }.items():  # fmt: skip
         rows, _ = kept.search(words, 10)
         assert {row["ref"] - 1 for row in rows} == found, words

@@ -208,9 +208,10 @@ class Store:
 
     def search(self, words: str, limit: int) -> tuple[list[Row], bool]:
         """Texts that hold all the words, newest first, and whether the index was used."""
-        if not words.split():
+        try:
+            condition, values, indexed = self.texts.condition(words)
+        except ValueError:  # there is no word to look for
             return [], self.texts.indexed
-        condition, values, indexed = self.texts.condition(words)
         return self.rows(f"SELECT * FROM texts WHERE {condition} ORDER BY id DESC LIMIT ?", *values, limit), indexed
 
 
