@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -107,6 +108,15 @@ def wilson_interval(successes: float, trials: int, z: float = 1.96) -> tuple[flo
     centre = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
     return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def bootstrap_interval(values: Sequence[float], draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Where the mean of `values` lies with 95 % confidence: the middle 95 % of the means of samples drawn from them
+    with replacement (Efron 1979)."""
+    data = torch.tensor(values, dtype=torch.double)
+    drawn = torch.randint(len(data), (draws, len(data)), generator=torch.Generator().manual_seed(seed))
+    low, high = data[drawn].mean(1).quantile(torch.tensor([0.025, 0.975], dtype=torch.double)).tolist()
+    return low, high
 
 
 def calibration_curve(predicted: Tensor, observed: Tensor) -> list[tuple[float, float, int]]:

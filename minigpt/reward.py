@@ -36,7 +36,7 @@ from .runtime import Runtime
 from .tokenizer import Tokenizer
 
 AT_ONCE = 64  # answers that one forward pass scores
-CARD_KEYS = ("gain", "bias", "reads_prompt", "familiarity")
+CARD_KEYS = ("gain", "bias", "reads_prompt", "familiarity", "labels")
 
 
 class RewardModel(nn.Module):
@@ -44,7 +44,8 @@ class RewardModel(nn.Module):
 
     Scores come as `gain * raw + bias`: after `normalise`, the answers of the model that PPO starts from score 0 on
     average, with standard deviation 1 (Ziegler et al. 2019, section 2.1), so that one KL coefficient suits every
-    reward model. One that learned from labelled texts does not read the prompt (`reads_prompt`).
+    reward model. One that learned from labelled texts does not read the prompt (`reads_prompt`); `labels` are what it
+    tells apart, the wanted one first.
 
     A shallow trunk cannot look a fact up, compare it with the answer and carry the verdict to the end in few layers.
     But as a language model it knows which answers would surprise it: `familiarity` times the log-probability per token
@@ -52,12 +53,19 @@ class RewardModel(nn.Module):
     """
 
     def __init__(
-        self, model: GPT, gain: float = 1.0, bias: float = 0.0, reads_prompt: bool = True, familiarity: float = 0.0
+        self,
+        model: GPT,
+        gain: float = 1.0,
+        bias: float = 0.0,
+        reads_prompt: bool = True,
+        familiarity: float = 0.0,
+        labels: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.model = model
         self.config = model.config
         self.gain, self.bias, self.reads_prompt, self.familiarity = gain, bias, reads_prompt, familiarity
+        self.labels = list(labels)
         self.head = nn.Linear(model.config.hidden_size, 1, bias=False)
         # Small enough for scores of about size one (Ziegler et al. 2019; their code, 1 / sqrt(size + 1)).
         nn.init.normal_(self.head.weight, std=1 / math.sqrt(model.config.hidden_size + 1))
@@ -127,6 +135,25 @@ class RewardModel(nn.Module):
         ids, start = self.encode(prompt, answer)
         endings = [EncodedAnswer([*ids[:end], self.tokenizer.eos], start) for end in range(start + 1, len(ids))]
         return self.score_ids([*endings, EncodedAnswer(ids, start)])
+
+    def log_odds(self, scores: Sequence[float]) -> list[float]:
+        """Normalised scores as the log-odds of the wanted label, where this model learned from labels."""
+        return [(score - self.bias) / self.gain for score in scores]
+
+    def sign_of(self, want: str) -> float:
+        """What a score is multiplied by to reward the label `want`: of two labels, the one's log-odds are the other's
+        with the sign turned. Raises UserError for a label that this model's scores say nothing about."""
+        if want and want not in self.labels:
+            known = f"--want one of {', '.join(self.labels)}" if self.labels else "leave out --want"
+            raise UserError(f"the reward model has learned no label {want!r}{nearest(want, self.labels)}; {known}.")
+        if want in ("", *self.labels[:1]):
+            return 1.0
+        if len(self.labels) > 2:
+            raise UserError(
+                f"the reward model only tells {self.labels[0]} from {len(self.labels) - 1} other labels; train one for"
+                f" {want} with run_reward.py --want {want}."
+            )
+        return -1.0
 
     def normalise(self, answers: Sequence[EncodedAnswer]) -> None:
         """Set gain and bias so that these answers score 0 on average, with standard deviation 1."""
@@ -220,10 +247,13 @@ class Judgement:
             raise UserError(f"a reward model learns from comparisons, ratings or labels, not from {kind.__name__}s.")
         self.kind, self.judge = kind, LOSSES[kind]
         model.reads_prompt = kind is not LabelledText
-        if kind is LabelledText and want not in (labels := {example.label for example in corpus.train}):
-            raise UserError(
-                f"no text has the label {want!r}{nearest(want, labels)}; --want one of {', '.join(labels)}."
-            )
+        if kind is LabelledText:
+            labels = sorted({example.label for example in corpus.train})
+            if want not in labels:
+                raise UserError(
+                    f"no text has the label {want!r}{nearest(want, labels)}; --want one of {', '.join(labels)}."
+                )
+            model.labels = sorted(labels, key=lambda label: label != want)
         scale = (0.0, 1.0)
         if kind is RatedAnswer:
             ratings = torch.tensor([example.rating for example in corpus.train])
