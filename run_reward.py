@@ -12,7 +12,7 @@ import copy
 
 from minigpt import flags
 from minigpt.config import RewardConfig
-from minigpt.feedback import open_feedback, reference_answers, save_comparisons
+from minigpt.feedback import open_feedback, reference_answers, save_comparisons, worse_on_purpose
 from minigpt.plots import plot_judgements
 from minigpt.reward import Judgement, RewardModel, save_reward_model
 from minigpt.runtime import leave_processes
@@ -37,13 +37,14 @@ def main() -> None:
     sft = stage.parent_model(parent)
     corpus = open_feedback(stage, sft)
     stage.say(f"feedback:  {corpus.summary()}")
+    extra, share = worse_on_purpose(stage, corpus)
     references = reference_answers(stage, sft, corpus)
     model = RewardModel(copy.deepcopy(sft), familiarity=stage.settings.familiarity)
 
     def save(model: RewardModel, run: dict) -> None:
         if run["finished"]:
             model.normalise([model.reading(episode.ids, episode.start) for episode in references])
-        save_reward_model(stage.folder, model, stage.card(parent) | run)
+        save_reward_model(stage.folder, model, stage.card(parent) | {"synthetic": share} | run)
 
     trainer = Trainer(
         model,
@@ -53,7 +54,7 @@ def main() -> None:
         folder=stage.folder,
         save=save,
         origin=stage.origin(parent),
-        objective=Judgement(model, corpus, stage.runtime, stage.settings.want),
+        objective=Judgement(model, corpus, stage.runtime, stage.settings.want, extra),
     )
     stage.claim_folder(model.tokenizer)
     if stage.runtime.is_main:
