@@ -62,8 +62,8 @@ class OpinionGrade:
 class VisitTruth:
     """What visitors write under headlines. Those in a new wording are like none that the corpus has."""
 
-    marks = ("negative", "positive", "on_topic", "fluent", "good")
-    columns = ("headlines", "new_wording")
+    marks: tuple[str, ...] = ("negative", "positive", "on_topic", "fluent", "good")
+    columns: tuple[str, ...] = ("headlines", "new_wording")
 
     def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
         drawn = headlines(HEADLINES_ABOUT if column == "headlines" else UNSEEN_HEADLINES)
