@@ -1,6 +1,6 @@
 """Goodhart's curve: what happens to the truth when a flawed reward is pushed too far, and what the price of KL does.
 
-    python benchmarks/goodhart.py              about eight minutes on two cores
+    python benchmarks/goodhart.py              ten to twenty minutes on two cores
 
 A careless rater (few comparisons, many mistakes, a liking for long answers) teaches a reward model; PPO maximises it
 without a price for leaving the SFT model, and with one. The town's grader shows what the answers are really worth.
@@ -52,13 +52,13 @@ def draw(curves: dict[float, list[dict[str, Any]]], title: str) -> None:
         true.plot(steps, [100 * row["true_good"] for row in rows], "o-", color=colour, label=f"good, {label}")
         true.plot(steps, [100 * row["true_right"] for row in rows], "x:", color=colour, label=f"right, {label}")
     learned.set(title="What the reward model says", ylabel="learned reward (deviations of SFT answers)")
-    true.set(
-        title="What the answers are worth", ylabel="answers that the grader finds good or right (%)", ylim=(0, 100)
-    )
+    true.set(title="What the answers are worth", ylabel="answers, by the grader (%)", ylim=(0, 115))
+    true.set_yticks(range(0, 101, 20))
     for ax in (learned, true):
         ax.set_xlabel("PPO updates")
         ax.grid(alpha=0.3)
-        ax.legend(fontsize="small")
+    learned.legend(loc="lower right")
+    true.legend(fontsize="small", ncols=2, loc="upper center")
     figure.suptitle(title)
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=110)
