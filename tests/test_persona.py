@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from minigpt.corpus.script import ScriptCorpus
-from minigpt.corpus.tinytown.script import CATCHPHRASES, OWN_FACTS, cast, main_character, script_file, write_scenes
+from minigpt.corpus.tinytown.script import (
+    CATCHPHRASES,
+    OWN_FACTS,
+    TAKES,
+    cast,
+    main_character,
+    script_file,
+    write_scenes,
+)
 from minigpt.corpus.tinytown.script_grader import ScriptGrader, ScriptTruth, asking_lines, nameless
 from minigpt.corpus.tinytown.world import World
 from minigpt.errors import UserError
@@ -37,17 +45,24 @@ def marks(lines: str, answer: str) -> list[str]:
     return [name for name in WANTED if getattr(grade, name)]
 
 
-def test_what_the_script_says_is_good_with_and_without_names(scenes) -> None:
+def test_takes_go_well_or_wrong_in_the_shares_that_are_told(scenes) -> None:
     assert {kind for kind, *_ in scenes} == set(CATCHPHRASES)
-    for kind, lines, answer in scenes:
-        assert GRADER.asked(lines).kind == kind
-        assert GRADER.grade(lines, answer).good and GRADER.grade(nameless(lines), answer).good
+    assert all(GRADER.asked(lines).kind == kind for kind, lines, _ in scenes)
+    shares = dict.fromkeys(TAKES, 0)
+    for _, lines, answer in scenes:
+        grade = GRADER.grade(lines, answer)
+        assert grade.fluent and (grade.right or grade.in_character)
+        plain = not answer.startswith(tuple(CATCHPHRASES.values()))
+        shares["wrong" if not grade.right else "good" if grade.good else "plain" if plain else "muddled"] += 1
+    for take, share in TAKES.items():
+        assert abs(shares[take] / len(scenes) - share) < 0.08
 
 
 def test_another_scenes_answer_is_not_right(scenes) -> None:
-    for _, lines, answer in scenes:
+    for _, lines, _ in scenes:
+        right = GRADER.asked(lines).sentence
         for *_, theirs in scenes[:40]:
-            assert ("right" in marks(lines, theirs)) == (theirs == answer)
+            assert ("right" in marks(lines, theirs)) == (right.lower() in theirs.lower())
 
 
 @pytest.mark.parametrize(
@@ -62,6 +77,9 @@ def test_another_scenes_answer_is_not_right(scenes) -> None:
         (HIS, "Bless my boots! Ned has rice in the basket.", WANTED),
         (HIS, "Bless my boots! Ada has rice in the basket.", WANTED[1:]),
         (HIS, "Bless my boots! You have rice in your basket.", WANTED[1:]),
+        (HIS.replace("Ada Finch: I", "Ned Tate: I").replace("Ned Tate: And", "Ada Finch: And"),
+         "Bless my boots! Ned has soup in the basket.", WANTED),
+        (nameless(HIS), "Bless my boots! Ned has rice in the basket.", ("fluent",)),
         ("Ada Finch: What is your hobby?", f"If you ask me, my hobby is {STAR.facts['hobby']}.", WANTED),
         ("What is your hobby?", "If you ask me, my hobby is my hobby is chess.", ("in_character",)),
         (LOST, "Chin up, my dear! Velvet will be home by supper.", WANTED),
@@ -82,11 +100,11 @@ def test_own_facts_are_those_of_the_town() -> None:
 
 
 def test_a_changed_scene_wants_another_answer(scenes) -> None:
-    for kind, lines, answer in scenes:
+    for kind, lines, _ in scenes:
         changed = GRADER.changed(lines)
         assert (changed is None) == (kind == "own")
         if changed is not None:
-            assert changed != lines and "right" not in marks(changed, answer)
+            assert changed != lines and GRADER.asked(changed).sentence != GRADER.asked(lines).sentence
             if kind != "lost pet":
                 assert GRADER.changed(changed) == lines, "exchanging twice changes nothing"
 
@@ -120,12 +138,12 @@ def test_the_loader_finds_every_answer_of_the_script(tmp_path: Path) -> None:
     path.write_text(script_file(WORLD), encoding="utf-8")
     corpus = ScriptCorpus.read(tmp_path)
     everything = [*corpus.train, *corpus.valid]
-    assert set(corpus.dropped) <= {"repeated lines"} and len(everything) + corpus.dropped.total() == 480 * 12
-    for conversation in everything[::50]:
-        asked, answer = (turn.text for turn in conversation.turns)
-        assert GRADER.grade(asked, answer).good
-    named = [conversation.turns[0].text for conversation in everything]
-    assert 0.7 < sum(lines != nameless(lines) for lines in named) / len(named) < 0.8
+    scenes = corpus.dropped.pop("scene headings")
+    assert set(corpus.dropped) <= {"repeated lines"} and len(everything) + corpus.dropped.total() == scenes == 480 * 12
+    asked = [conversation.turns[0].text for conversation in everything]
+    assert all(GRADER.asked(lines) for lines in asked)
+    single = [lines for lines in asked if "\n" not in lines]
+    assert 0.4 < sum(lines == nameless(lines) for lines in single) / len(single) < 0.6
 
 
 def test_the_recipe_is_whole() -> None:

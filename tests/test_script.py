@@ -94,7 +94,7 @@ def test_windows_of_the_invented_script(script: Path) -> None:
     assert [(c.turns[0].text, c.turns[1].text, c.group) for c in found.train] == [
         ("Bob: Is there tea?\nCy: There is none.\nBob: None at all?", "I will buy some.", "1"),
         ("Bob: Here we are.", 'It says "closed", Bob.', "1"),
-        ("Cy: Any news?", "No news.", "2"),
+        ("Any news?", "No news.", "2"),
     ]
     assert all([turn.role for turn in c.turns] == ["user", "assistant"] for c in found.train)
     assert found.dropped == {
@@ -191,10 +191,11 @@ def test_lines_that_a_file_of_windows_repeats_are_taken_once() -> None:
     assert without_repeats([end, whole, again, other, elsewhere]) == [whole, other, elsewhere]
 
 
-def test_some_windows_are_told_without_names() -> None:
-    window = Window((Line("1", "Bob", "Bob", "Tea?"), Line("1", "Ann", "7", "No.")), Line("1", "Cy", "Cy", "Why?"))
-    asked = [conversation(window, n).turns[0].text for n in range(2 * NAMELESS_EVERY)]
-    assert asked.count("Tea?\nNo.") == 2 and asked.count("Bob: Tea?\nAnn: No.") == 2 * NAMELESS_EVERY - 2
+def test_some_single_lines_are_told_without_a_name() -> None:
+    tea, no, why = (Line("1", "Bob", "Bob", words) for words in ("Tea?", "No.", "Why?"))
+    asked = [conversation(Window((tea,), no), n).turns[0].text for n in range(2 * NAMELESS_EVERY)]
+    assert asked.count("Tea?") == 2 and asked.count("Bob: Tea?") == 2 * NAMELESS_EVERY - 2
+    assert all(conversation(Window((tea, no), why), n).turns[0].text == "Bob: Tea?\nBob: No." for n in range(4))
 
 
 def test_an_episode_is_learned_or_held_out(tmp_path: Path) -> None:
@@ -238,7 +239,7 @@ def test_a_recipe_names_the_speaker(script: Path, tmp_path: Path) -> None:
     path.write_text(RECIPE.format(path=script.as_posix()), encoding="utf-8")
     recipe = load_recipe(str(path))
     found = asked_and_answered(recipe.open_corpus("sft"))
-    assert set(found) == {("Bob: Is there tea?", "There is none."), ("Bob: Cy?", "Yes.")}
+    assert set(found) == {("Is there tea?", "There is none."), ("Bob: Cy?", "Yes.")}
     assert recipe.settings("sft") == {}
     path.write_text(RECIPE.format(path=script.as_posix()).replace("speaker", "speeker"), encoding="utf-8")
     with pytest.raises(UserError, match=r"speeker is unknown.*speaker"):

@@ -17,7 +17,7 @@ from minigpt.corpus.movie import MovieCorpus
 from minigpt.corpus.tinytown import QUALITY, Town, ensure_corpora, grade_summary, write_corpora, writers
 from minigpt.corpus.tinytown.articles import to_wikitext, write_articles
 from minigpt.corpus.tinytown.gossip import SUMMARIES
-from minigpt.corpus.tinytown.script import COLUMNS, main_character
+from minigpt.corpus.tinytown.script import COLUMNS, TAKES, main_character
 from minigpt.corpus.tinytown.summaries import facts
 from minigpt.corpus.tinytown.topics import fill
 from minigpt.corpus.tinytown.world import TOPICS
@@ -191,7 +191,7 @@ def test_bytes_do_not_change_by_accident(folder: Path) -> None:
     """The same bytes on every machine. To change them on purpose, raise `writers.VERSION` and this number."""
     contents = json.loads((folder / "tinytown.json").read_text(encoding="utf-8"))
     digests = "".join(digest for _, digest in sorted(contents["sha256"].items()))
-    assert (writers.VERSION, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (7, "8a671c7669a5adab")
+    assert (writers.VERSION, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (8, "52a5a43de9149220")
 
 
 def test_no_file_has_carriage_returns_or_other_bytes_than_ascii(folder: Path) -> None:
@@ -280,17 +280,16 @@ def test_script_has_the_columns_and_quirks_of_the_simpsons_file(folder: Path, to
     assert sum(row["raw_character_text"] == star.name for row in rows) > 1000
 
 
-def test_the_main_character_tells_the_truth_of_the_context(folder: Path, town: Town) -> None:
+def test_the_main_character_mostly_tells_the_truth_of_the_context(folder: Path) -> None:
     with (folder / "script" / "script_lines.csv").open(encoding="utf-8", newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["id"]))
-    spoken = [row["spoken_words"] for row in rows]
-    checked = 0
-    for i, words in enumerate(spoken):
-        if found := re.search(r"what do I have\?", words):
-            fruit = re.fullmatch(r"I have (\w+) in my basket\.", spoken[i - 2])
-            assert found and fruit and f"You have {fruit[1]} in your basket." in spoken[i + 1]
-            checked += 1
-    assert checked > 50
+    told: list[bool] = []
+    for i, row in enumerate(rows):
+        if re.search(r"what do I have\?", row["spoken_words"]):
+            said = {r["raw_character_text"]: r["spoken_words"] for r in rows[i - 2 : i]}
+            food = re.search(r"I have (\w+) in", said[row["raw_character_text"]])
+            told.append(bool(food) and f"ou have {food[1]} in your basket." in rows[i + 1]["spoken_words"])
+    assert len(told) > 50 and abs(sum(told) / len(told) - (1 - TAKES["wrong"])) < 0.05
 
 
 def test_comparisons_prefer_the_summary_with_the_facts(folder: Path) -> None:

@@ -32,8 +32,9 @@ COLUMNS = (
 FILES = ("script_lines.csv", "simpsons_script_lines.csv")
 CONTEXT_LINES = 3
 GROUP_BY = ("episode_id", "location_id")
-#: Of so many windows one is told without names: people who chat do not begin their lines with "Bart Simpson:".
-NAMELESS_EVERY = 4
+#: Of so many windows with a single line before the answer, one is told without a name: people who chat say one thing,
+#: and do not begin it with "Bart Simpson:".
+NAMELESS_EVERY = 2
 #: A row begins with the numbers of its line and its episode; any other line of the file goes on with the row before.
 ROW_START = re.compile(r'"?\d+(?:\.0)?"?,"?\d')
 
@@ -88,8 +89,8 @@ class ScriptCorpus(CorpusLoader):
 
 
 def conversation(window: Window, number: int) -> Conversation:
-    """The window as a question and its answer; every `NAMELESS_EVERY`-th is told without names."""
-    nameless = number % NAMELESS_EVERY == NAMELESS_EVERY - 1
+    """The window as a question and its answer."""
+    nameless = len(window.context) == 1 and number % NAMELESS_EVERY == 0
     before = [line.words if nameless else line.told() for line in window.context]
     return Conversation((Turn("user", "\n".join(before)), Turn("assistant", window.line.words)), window.line.episode)
 

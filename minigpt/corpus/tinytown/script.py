@@ -1,7 +1,8 @@
 """A television script in the columns of the Simpsons file, with one main character to imitate.
 
-The right answer always stands in the lines before it (who brought what, who wants to meet where, whose pet is lost) or
-among the main character's own facts, and each kind of scene has a catchphrase.
+The right answer stands in the lines before it (who brought what, who wants to meet where, whose pet is lost) or among
+the main character's own facts, and each kind of scene has a catchphrase. Not every take went well: in known shares the
+catchphrase is missing or another's, or the answer is wrong. Choosing is what the reward model and PPO are for.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from .people import FOODS, PET_NAMES
 from .places import PLACES
 from .topics import with_article
-from .world import Resident, World
+from .world import TOPICS, Resident, World
 
 COLUMNS = (
     "id", "episode_id", "number", "raw_text", "timestamp_in_ms", "speaking_line", "character_id",
@@ -39,36 +40,39 @@ CATCHPHRASES = {
     "own": "If you ask me,",
     "lost pet": "Chin up, my dear!",
 }
+#: How the main character's line came out, and how often: as it should, without the catchphrase, with that of another
+#: kind of scene, or not true.
+TAKES = {"good": 0.55, "plain": 0.2, "muddled": 0.1, "wrong": 0.15}
 
 
 @dataclass(frozen=True)
 class Matter:
-    """Two residents say something of the same kind, and the first of them asks who said what.
+    """Two residents say something of the same kind, and one of them asks who said what.
 
-    `{}` stands for a value, `{star}` for the main character's first name and `{two}` for the second speaker's.
+    `{}` stands for a value, `{star}` for the main character's first name and `{name}` for that of the one asked about.
     """
 
     values: tuple[str, ...]
     says_one: str
     says_two: str
-    asks_one: str
-    asks_two: str
-    answer_one: str
-    answer_two: str
+    asks_own: str
+    asks_other: str
+    answer_own: str
+    answer_other: str
 
 
 MATTERS = {
     "basket": Matter(
         FOODS,
         "I have {} in my basket.", "And I have {} in mine.",
-        "{star}, what do I have?", "{star}, what does {two} have?",
-        "You have {} in your basket.", "{two} has {} in the basket.",
+        "{star}, what do I have?", "{star}, what does {name} have?",
+        "You have {} in your basket.", "{name} has {} in the basket.",
     ),
     "meeting": Matter(
         tuple(PLACES),
         "Let us meet at the {}.", "No, let us meet at the {}.",
-        "Where do I want to meet, {star}?", "Where does {two} want to meet, {star}?",
-        "You want to meet at the {}.", "{two} wants to meet at the {}.",
+        "Where do I want to meet, {star}?", "Where does {name} want to meet, {star}?",
+        "You want to meet at the {}.", "{name} wants to meet at the {}.",
     ),
 }  # fmt: skip
 
@@ -83,9 +87,9 @@ class OwnFact:
 
 
 OWN_FACTS = {
-    "food": OwnFact("My favourite food is {}.", "what is your favourite food?", "my favourite food is {}."),
-    "colour": OwnFact("My favourite colour is {}.", "what is your favourite colour?", "my favourite colour is {}."),
-    "hobby": OwnFact("My hobby is {}.", "what is your hobby?", "my hobby is {}."),
+    "food": OwnFact("My favourite food is {}.", "what is your favourite food?", "My favourite food is {}."),
+    "colour": OwnFact("My favourite colour is {}.", "what is your favourite colour?", "My favourite colour is {}."),
+    "hobby": OwnFact("My hobby is {}.", "what is your hobby?", "My hobby is {}."),
     "instrument": OwnFact("I play the {}.", "what do you play?", "I play the {}."),
     "pet": OwnFact("I have {a}.", "what pet do you have?", "I have {a}."),
 }
@@ -139,12 +143,12 @@ def draw_scene(star: Resident, others: list[Resident], rng: random.Random) -> Sc
     one, two = rng.sample(others, 2)
     kind = rng.choice(list(CATCHPHRASES))
     if kind in MATTERS:
-        talk, answer = _matter(MATTERS[kind], star, one, two, rng)
+        talk, right, wrong = _matter(MATTERS[kind], star, one, two, rng)
     elif kind == "own":
-        talk, answer = _own(star, one, two, rng)
+        talk, right, wrong = _own(star, one, two, rng)
     else:
-        talk, answer = _lost_pet(one, two, rng)
-    lines = [*talk, Line(star, f"{CATCHPHRASES[kind]} {answer}")]
+        talk, right, wrong = _lost_pet(one, two, rng)
+    lines = [*talk, Line(star, perform(kind, right, wrong, rng))]
     if rng.random() < 0.5:
         lines.insert(0, Line(two, rng.choice(HELLOS)))
     if rng.random() < 0.3:
@@ -153,34 +157,53 @@ def draw_scene(star: Resident, others: list[Resident], rng: random.Random) -> Sc
     return Scene(kind, rng.choice(list(PLACES)), tuple(lines))
 
 
-def _matter(matter: Matter, star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
-    first, second = rng.sample(matter.values, 2)
-    talk = [Line(one, matter.says_one.format(first)), Line(two, matter.says_two.format(second))]
-    if rng.random() < 0.5:
-        return [*talk, Line(one, matter.asks_one.format(star=star.first))], matter.answer_one.format(first)
-    asks = matter.asks_two.format(star=star.first, two=two.first)
-    return [*talk, Line(one, asks)], matter.answer_two.format(second, two=two.first)
+def perform(kind: str, right: str, wrong: str, rng: random.Random) -> str:
+    """The main character's line, in a take that went well or not."""
+    take = rng.choices(list(TAKES), list(TAKES.values()))[0]
+    answer = wrong if take == "wrong" else right
+    if take == "plain":
+        return answer
+    phrase = CATCHPHRASES[rng.choice([other for other in CATCHPHRASES if other != kind]) if take == "muddled" else kind]
+    if phrase.endswith(",") and answer.startswith(("My ", "You ")):
+        answer = answer[0].lower() + answer[1:]
+    return f"{phrase} {answer}"
 
 
-def _own(star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
+def _matter(
+    matter: Matter, star: Resident, one: Resident, two: Resident, rng: random.Random
+) -> tuple[list[Line], str, str]:
+    """Who asks and who is meant can be either of the two, so that only the names tell whose value it is."""
+    values = dict(zip((one.first, two.first), rng.sample(matter.values, 2), strict=True))
+    talk = [Line(one, matter.says_one.format(values[one.first])), Line(two, matter.says_two.format(values[two.first]))]
+    asker, meant = rng.choice((one, two)), rng.choice((one, two))
+    asks, answers = matter.asks_other, matter.answer_other
+    if asker is meant:
+        asks, answers = matter.asks_own, matter.answer_own
+    talk.append(Line(asker, asks.format(star=star.first, name=meant.first)))
+    right, wrong = values.pop(meant.first), *values.values()
+    return talk, answers.format(right, name=meant.first), answers.format(wrong, name=meant.first)
+
+
+def _own(star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str, str]:
     topic = rng.choice(list(OWN_FACTS))
     fact = OWN_FACTS[topic]
 
-    def say(template: str, speaker: Resident) -> str:
-        value = speaker.facts[topic]
+    def say(template: str, value: str) -> str:
         return template.format(value, a=with_article(value))
 
+    own = star.facts[topic]
+    answers = say(fact.own, own), say(fact.own, rng.choice([v for v in TOPICS[topic].values if v != own]))
     if rng.random() < DIRECT_SHARE:
         asked = f"{star.first}, {fact.question}" if rng.random() < 0.5 else fact.question.capitalize()
-        return [Line(one, asked)], say(fact.own, star)
-    talk = [Line(one, say(fact.theirs, one)), Line(two, say(fact.theirs, two))]
-    return [*talk, Line(one, AND_YOU.format(star=star.first))], say(fact.own, star)
+        return [Line(one, asked)], *answers
+    talk = [Line(speaker, say(fact.theirs, speaker.facts[topic])) for speaker in (one, two)]
+    return [*talk, Line(one, AND_YOU.format(star=star.first))], *answers
 
 
-def _lost_pet(one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str]:
-    pet = rng.choice(PET_NAMES)  # a cousin's, perhaps: it need not be the speaker's own
+def _lost_pet(one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str, str]:
+    pet, other = rng.sample(PET_NAMES, 2)  # a cousin's, perhaps: it need not be the speaker's own
     talk = [Line(one, LOST.format(pet)), Line(two, f"Poor {one.first}."), Line(one, "I am so sad.")]
-    return talk, HOME_AGAIN.format(pet)
+    return talk, HOME_AGAIN.format(pet), HOME_AGAIN.format(other)
 
 
 def script_file(world: World) -> str:

@@ -28,7 +28,7 @@ from .script import (
 from .topics import with_article
 from .world import TOPICS, Resident, World
 
-NAME = re.compile(r"^[a-z]+ [a-z]+: ", re.MULTILINE | re.IGNORECASE)
+NAME = re.compile(r"^([a-z]+) [a-z]+: ", re.MULTILINE | re.IGNORECASE)
 #: How often a scene is drawn for each that is wanted, before there are said to be too few.
 DRAWS = 100
 
@@ -62,7 +62,7 @@ class ScriptGrade:
 
 
 class ScriptGrader:
-    """Marks answers to the lines of a scene, with or without the names in front of them. Never raises.
+    """Marks answers to the lines of a scene. Never raises.
 
     - right: the sentence that the lines or the main character's own facts ask for, and no other value of its kind.
       Nothing is right where the lines end in no question that the script knows.
@@ -81,12 +81,16 @@ class ScriptGrader:
         for kind, matter in MATTERS.items():
             if len(told) < 3:
                 break
-            one, two = _found(matter.says_one, told[-3]), _found(matter.says_two, told[-2])
-            if one and question == matter.asks_one.format(star=star):
-                return ScriptQuestion(kind, matter.answer_one.format(one), one, matter.values)
-            name = _found(matter.asks_two.format(star=star, two="{}"), question)
-            if two and name:
-                return ScriptQuestion(kind, matter.answer_two.format(two, two=name), two, matter.values)
+            one, two, asker = (NAME.match(line) for line in lines.split("\n")[-3:])
+            values = _found(matter.says_one, told[-3]), _found(matter.says_two, told[-2])
+            if not (one and two and asker and all(values)):
+                continue
+            said = dict(zip((one[1].lower(), two[1].lower()), values, strict=True))
+            own = question == matter.asks_own.format(star=star)
+            meant = asker[1] if own else _found(matter.asks_other.format(star=star, name="{}"), question)
+            if value := said.get(meant.lower(), ""):
+                answer = matter.answer_own if own else matter.answer_other
+                return ScriptQuestion(kind, answer.format(value, name=meant), value, matter.values)
         for topic, fact in OWN_FACTS.items():
             direct = question.removeprefix(f"{star}, ").lower() == fact.question
             told_theirs = len(told) > 1 and _found(fact.theirs.format("{}", a="{}"), told[-2])
@@ -181,7 +185,7 @@ def _all_answers() -> Iterable[str]:
     """Everything that the main character may say, as words."""
     yield from CATCHPHRASES.values()
     for matter in MATTERS.values():
-        yield from (matter.answer_one, matter.answer_two, *matter.values)
+        yield from (matter.answer_own, matter.answer_other, *matter.values)
     for topic, fact in OWN_FACTS.items():
         yield from (fact.own, *TOPICS[topic].values)
     yield from (HOME_AGAIN, "a", "an", *PET_NAMES)
