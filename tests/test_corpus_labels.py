@@ -24,6 +24,9 @@ FILES: dict[str, str] = {
     "doccano.json": json.dumps([{"text": text, "label": [label]} for text, label in BOTH], indent=1),
     "import.json": json.dumps([{"column_data": text, "column_label": [label]} for text, label in BOTH]),
     "doccano.csv": f'id,text,label,Comments\n1,"{SAD}",negative,\n2,"A ""lovely"" harbour.",positive,why?\n',
+    "intents.jsonl": "".join(
+        json.dumps({"text": text, "entities": [[0, 1, "X"]], "cats": [label]}) + "\n" for text, label in BOTH
+    ),
     "import.csv": f'column_data,column_label\n"{SAD}","negative"\n"A ""lovely"" harbour.","positive"\n',
     "fasttext.txt": f"__label__negative {SAD}\n\n__label__positive {GLAD}\n",
     "sst2.tsv": f"sentence\tlabel\n{SAD} \t0\n{GLAD} \t1\n",

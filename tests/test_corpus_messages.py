@@ -27,6 +27,7 @@ SINGLE_ROWS: dict[str, dict[str, Any]] = {
     "summary, misspelt": {"orignal_text": Q, "sum_text": A},
     "doccano": {"id": 1, "text": Q, "label": [A, "another"], "Comments": []},
     "doccano, plain": {"text": Q, "label": A},
+    "doccano's import": {"column_data": Q, "column_label": [A]},
 }
 LONG_ROWS: dict[str, dict[str, Any]] = {
     "openai": {"messages": [{"role": turn.role, "content": turn.text} for turn in LONG.turns]},

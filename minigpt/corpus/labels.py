@@ -17,9 +17,9 @@ from .loader import CorpusLoader, Parsed
 from .movie import decode
 from .rows import Row, group_of, located, unseen
 
-#: Columns of the text; the first two are doccano's, its labels are words.
+#: Columns of the text; the first two are doccano's, its labels are words (`cats` in its projects of intents).
 TEXT_COLUMNS = ("text", "column_data", "sentence", "review")
-LABEL_COLUMNS = ("label", "column_label")
+LABEL_COLUMNS = ("label", "column_label", "cats")
 #: SST-2 (`sentence`) and ChnSentiCorp (`review`) number their labels; a test file without answers says -1.
 NUMBERED = {"sentence", "review"}
 SENTIMENTS = {"0": ["negative"], "1": ["positive"], "-1": []}

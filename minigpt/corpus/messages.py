@@ -202,13 +202,13 @@ def _post_summary(row: Mapping[str, Any]) -> Messages:
     return [("user", post_text(row.get("info", row))), ("assistant", text)]
 
 
-def _labelled(row: Mapping[str, Any]) -> Messages:
-    """doccano's sequence-to-sequence export; of several texts by one annotator the first counts."""
-    label = row["label"]
+def _labelled(row: Mapping[str, Any], text: str = "text", label_column: str = "label") -> Messages:
+    """doccano's sequence to sequence; of several texts by one annotator the first counts."""
+    label = row[label_column]
     first = label[0] if isinstance(label, list) and label else label
     if not first:
         raise Unlabelled("rows without a label")
-    return [*earlier_turns(row), ("user", row["text"]), ("assistant", first)]
+    return [*earlier_turns(row), ("user", row[text]), ("assistant", first)]
 
 
 def earlier_turns(row: Mapping[str, Any]) -> Messages:
@@ -231,6 +231,7 @@ SHAPES: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Messages]], ..
     (frozenset({"original_text", "sum_text"}), _summary("original_text")),
     (frozenset({"orignal_text", "sum_text"}), _summary("orignal_text")),  # so spelt in published files
     (frozenset({"text", "label"}), _labelled),  # doccano
+    (frozenset({"column_data", "column_label"}), lambda row: _labelled(row, "column_data", "column_label")),
 )
 
 
