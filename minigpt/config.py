@@ -6,6 +6,7 @@ A help text stands beside each field; `flags.py` turns both into `--help`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -18,6 +19,14 @@ ARCHITECTURES = ("qwen3", "gpt2")
 def setting(default: Any, text: str, **extra: Any) -> Any:
     """A dataclass field with the sentence that `--help` shows for it."""
     return field(default=default, metadata={"help": text, **extra})
+
+
+def refuse_nan(settings: Any) -> None:
+    """Raises UserError for a number that is none: it would pass every check that asks whether it is too small."""
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{one.name} is {value}; it must be a number.")
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,7 @@ class TrainingConfig:
     seed: int = setting(0, "seed of the weights, the order of the rows and dropout")
 
     def __post_init__(self) -> None:
+        refuse_nan(self)
         for name, least in [
             ("batch_size", 1), ("micro_batch", 0), ("steps", 0), ("minutes", 0), ("warmup_steps", 0), ("seed", 0),
             ("weight_decay", 0), ("evaluations", 1), ("evaluation_rows", 1), ("save_every", 1), ("learning_rate", 0),
@@ -216,6 +226,7 @@ class PPOConfig:
     want: str = setting("", "the label to be rewarded, if the reward model learned from labels (its own if not given)")
 
     def __post_init__(self) -> None:
+        refuse_nan(self)
         for name, least in [
             ("updates", 1), ("episodes", 8), ("minibatch", 1), ("micro_batch", 1), ("ppo_epochs", 1),
             ("learning_rate", 0), ("value_rate", 0), ("kl", 0), ("target_kl", 0), ("horizon", 1), ("value_weight", 0),

@@ -114,22 +114,24 @@ class Stage:
         path = self.folder / "tokenizer.model"
         if self.resuming and path.is_file():
             return Tokenizer.load(path)
-        size = self.arguments.vocab_size or self.recipe.model.get("vocab_size", 4096)
+        size = (self.recipe.model | flags.given(self.arguments, ["vocab_size"])).get("vocab_size", 4096)
+        self.shape(size)  # one that cannot be is told before the minute that follows
         self.say("tokenizer: learning its pieces from the recipe's text")
         texts = self.recipe.tokenizer_texts(self.arguments.corpora_dir, first=corpus)
         return Tokenizer.train(texts, size, characters=self.recipe.model.get("characters", False))
 
     def new_model(self, tokenizer: Tokenizer) -> GPT:
         """A model of random weights in the recipe's shape, or the command line's."""
+        return GPT(self.shape(tokenizer.vocab_size), tokenizer)
+
+    def shape(self, vocab_size: int) -> ModelConfig:
+        """The shape that recipe and command line wish for. Raises UserError for one that cannot be."""
         wanted = self.recipe.model | flags.given(self.arguments, ["depth", "context", "architecture", "dropout"])
         shape = flags.given(
             self.arguments, ["hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size"]
         )
         shape |= {name: wanted[name] for name in ("architecture", "dropout") if name in wanted}
-        config = ModelConfig.from_depth(
-            tokenizer.vocab_size, wanted.get("context", 256), wanted.get("depth", 4), **shape
-        )
-        return GPT(config, tokenizer)
+        return ModelConfig.from_depth(vocab_size, wanted.get("context", 256), wanted.get("depth", 4), **shape)
 
     def folder_of(self, stage: str, given: str | None) -> Path:
         """The model folder of an earlier stage: the one given on the command line, else the recipe's."""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PAD, UNK, BOS, EOS = "<pad>", "<unk_piece>", "<|endoftext|>", "<|end|>"
 ROLE_PIECES = {role: f"<|{role}|>" for role in ROLES}
+#: The pieces that every vocabulary has, whatever the text: 256 bytes and the control pieces.
+NOT_LEARNED = 256 + 4 + len(ROLE_PIECES)
 
 #: The chat template once more, for Hugging Face's `apply_chat_template`.
 CHAT_TEMPLATE = (
@@ -95,7 +97,12 @@ class Tokenizer:
             raise UserError("there is no text to train a tokenizer on; is the corpus empty?")
         if characters:
             alphabet = {c for line in lines for c in line} | {"\n", "\u2581"}
-            vocab_size = len(alphabet) + 256 + 4 + len(ROLE_PIECES)
+            vocab_size = len(alphabet) + NOT_LEARNED
+        if vocab_size <= NOT_LEARNED:
+            raise UserError(
+                f"a vocabulary of {vocab_size} holds no words: bytes and control pieces alone are {NOT_LEARNED};"
+                " set --vocab-size higher."
+            )
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(lines),

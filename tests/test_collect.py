@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import socket
@@ -49,7 +50,7 @@ class Site(ThreadingHTTPServer):
         self.redirects: dict[str, str] = {}
         self.asked: list[str] = []
         self.agents: set[str | None] = set()
-        self.trickling = threading.Event()
+        self.closing = threading.Event()
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -68,8 +69,11 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/slow":
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b"<html>")
-            self.server.trickling.wait(30)
+            with contextlib.suppress(OSError):  # the visitor leaves
+                for _ in range(60):
+                    self.wfile.write(b"<html>")
+                    if self.server.closing.wait(0.05):
+                        break
             return
         if (target := self.server.redirects.get(self.path)) is not None:
             self.send_response(302)
@@ -93,7 +97,7 @@ def site() -> Iterator[Site]:
     thread = threading.Thread(target=site.serve_forever, daemon=True)
     thread.start()
     yield site
-    site.trickling.set()
+    site.closing.set()
     site.shutdown()
     site.server_close()
     thread.join()
