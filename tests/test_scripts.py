@@ -139,7 +139,7 @@ MISTAKES = [
     ("run_pretrain.py", ["--recipe", "mine.toml", "--corpus", "empty.txt"], "empty"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--corpus", "latin1.txt"], "not UTF-8"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--vocab-size", "90000"], "--vocab-size"),
-    ("run_pretrain.py", ["--recipe", "mine.toml", "--vocab-size", "0"], "a vocabulary of 0 holds no words"),
+    ("run_pretrain.py", ["--recipe", "mine.toml", "--vocab-size", "99"], "a vocabulary of 99 holds no words"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--steps", "many"], "--steps"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--learning-rate", "nan"], "learning_rate is nan"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--batch-size", "0"], "batch_size is 0"),
