@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-ROOT = Path(__file__).parents[1]
+from serving import serving
 
 
 @dataclass
@@ -138,34 +135,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    server = None
-    url = arguments.url
-    if not url:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "run_chat.py", "--no-browser", "--port", str(port), "--device", "cpu"]
-        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    client = Client(url, arguments.model)
-    try:
-        asyncio.run(ready(client))
-        asyncio.run(measure(client, arguments.streams, arguments.tokens, arguments.rounds))
-    finally:
-        if server is not None:
-            server.terminate()
-            server.wait()
-
-
-async def ready(client: Client, seconds: float = 120) -> None:
-    """Wait until the server answers."""
-    for _ in range(int(seconds / 0.2)):
-        try:
-            await client.health()
-            return
-        except (OSError, RuntimeError, IndexError):
-            await asyncio.sleep(0.2)
-    raise SystemExit("the server does not answer")
+    address = contextlib.nullcontext(arguments.url) if arguments.url else serving("--device", "cpu")
+    with address as url:
+        asyncio.run(measure(Client(url, arguments.model), arguments.streams, arguments.tokens, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -196,7 +196,8 @@ class Retraining:
         except ApiError:
             return {"policy": "", "recipe": ""}
         policy = self.service.judge.reference(entry) or entry
-        return {"policy": str(policy.folder.resolve()), "recipe": str(policy.card.get("recipe", policy.recipe))}
+        recipe = policy.card.get("recipe_file") or policy.card.get("recipe", policy.recipe)
+        return {"policy": str(policy.folder.resolve()), "recipe": str(recipe)}
 
     # The thread that watches.
 

@@ -72,12 +72,12 @@ class Runs:
 
 
 def public_card(folder: Path) -> Row:
-    """A folder's card without its hashes; empty if it has none, or a broken one."""
+    """A folder's card without its hashes and questions; empty if it has none, or a broken one."""
     try:
         card = read_card(folder)
     except (UserError, OSError):
         return {}
-    hidden = ("sha256", "made_from", "parent")
+    hidden = ("sha256", "made_from", "parent", "questions", "recipe_file")
     return {key: value for key, value in card.items() if key not in hidden} if isinstance(card, dict) else {}
 
 

@@ -51,11 +51,6 @@ SOURCES: dict[str, Callable[..., Any] | type] = {
     "training": training.Runs,
 }
 
-#: Questions for the models of Tinytown, for an empty chat.
-EXAMPLES = {
-    "tinytown": ["Where does Max Chase live?", "What is Rosa Merrick's job?", "How old is Paul Drake?"],
-}
-
 
 def make(service: Service, settings: Settings) -> Blueprint:
     page = Blueprint("page", __name__)
@@ -102,7 +97,7 @@ def make(service: Service, settings: Settings) -> Blueprint:
         """What the page needs to know before it shows anything."""
         entries = service.shelf.entries()
         default = service.shelf.default(entries)
-        recipe = entries[default].card.get("recipe") if default else None
+        asked = service.judge.reference(entries[default]) if default else None
         decoding = [
             {"name": name, "type": field.type, "default": field.default, "meaning": field.meaning,
              "minimum": field.minimum if field.above is None else field.above,
@@ -115,7 +110,7 @@ def make(service: Service, settings: Settings) -> Blueprint:
             "default_model": default,
             "decoding": decoding,
             "limits": tables.limits(settings),
-            "examples": EXAMPLES.get(str(recipe), []),
+            "examples": asked.card.get("questions", []) if asked else [],
             "sources": _sources(),
             "languages": _languages(),
         }
