@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
+from dataclasses import fields
 from pathlib import Path
 
+import pytest
+from conftest import WORDS, small_talk
 from web_helpers import deadline, error_of, make_app, read_stream
 
+from minigpt import flags
+from minigpt.checkpoint import save_model
+from minigpt.config import PPOConfig, RewardConfig
 from minigpt.examples import Turn
-from minigpt.web import Settings, judge
+from minigpt.web import judge
 from minigpt.web.judge import Reward
+from minigpt.web.settings import RETRAIN
 
 pytest_plugins = ["web_fixtures"]
 
+ROOT = Path(__file__).parents[1]
 CHILD = """
 import pathlib, sys, time
 votes, out, name = sys.argv[1:4]
@@ -53,8 +62,8 @@ def training_app(models, tmp_path, *names, monkeypatch=None, **settings):
     return app
 
 
-def finished(client):
-    for _ in deadline(120):
+def finished(client, seconds=120):
+    for _ in deadline(seconds):
         job = client.get("/api/retrain").get_json()
         if job["state"] != "running":
             return job
@@ -133,8 +142,63 @@ def test_a_command_that_does_not_exist_fails_the_training(models, tmp_path):
     app.close()
 
 
-def test_the_default_commands_name_scripts_and_known_words():
-    known = {"python", "scripts", "models", "votes", "heldout", "policy", "recipe"}
-    for _, words in Settings().retrain_commands:
-        assert words[0] == "{python}"
-        assert {name for word in words for name in re.findall(r"{(\w+)}", word)} <= known
+RECIPE = """
+title = "Small talk"
+[pretrain]
+corpus = "talks.jsonl"
+format = "text"
+[sft]
+corpus = "talks.jsonl"
+format = "messages"
+"""
+FILLED = {"recipe": "tinytown", "policy": "sft", "votes": "votes.jsonl", "models": "trained_models"}
+
+
+class Read(Exception):
+    """Raised with what a script has read from its command line, in place of all that follows."""
+
+
+@pytest.mark.parametrize(("words", "settings"), [(RETRAIN[0][1], RewardConfig), (RETRAIN[1][1], PPOConfig)])
+def test_the_scripts_know_every_word_of_the_default_commands(words, settings, monkeypatch):
+    python, script, *flags_given = (re.sub(r"{(\w+)}", lambda name: FILLED.get(name[1], name[1]), w) for w in words)
+    assert (python, script.split("/")[0]) == ("python", "scripts")
+
+    def read(parser):
+        raise Read(parser.parse_known_args(flags_given))
+
+    monkeypatch.setattr(flags.Parser, "parse_args", read)
+    main = runpy.run_path(str(ROOT / script.split("/")[1]))["main"]
+    with pytest.raises(Read) as reading:
+        main()
+    arguments, unknown = reading.value.args[0]
+    assert unknown == []
+    given = flags.given(arguments, [field.name for field in fields(settings)])
+    assert given and settings(**given), "and they are within bounds"
+
+
+def test_the_default_commands_close_the_loop_of_a_recipe_that_knows_of_no_votes(speaker, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    talks = [[{"role": t.role, "content": t.text} for t in talk.turns] for talk in small_talk(60)]
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps({"messages": t}) + "\n" for t in talks), encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(RECIPE, encoding="utf-8")
+    models = tmp_path / "trained_models"
+    card = {"stage": "sft", "recipe": "mine", "recipe_file": "mine.toml", "finished": True}
+    save_model(models / "mine" / "sft", speaker, speaker.tokenizer, card)
+    small = {
+        "reward model": ["--max-new-tokens", "6"],
+        "PPO": ["--max-new-tokens", "6", "--updates", "1", "--episodes", "8", "--minibatch", "8"],
+    }
+    commands = [(name, [*words, *small[name], "--device", "cpu", "--dtype", "fp32"]) for name, words in RETRAIN]
+    app = make_app(models, tmp_path, retrain_commands=commands)
+    for i, talk in enumerate(small_talk(50, seed=7)):
+        sides = [{"model": "mine/sft", "text": text, "seed": i} for text in ("f f", WORDS[i % 6])]
+        app.store.add_vote(app.store.add_pair([{"role": "user", "content": talk.turns[0].text}], *sides), "left")
+    client = app.test_client()
+    assert client.post("/api/retrain", json={}).status_code == 202
+    job = finished(client, seconds=600)
+    assert job["state"] == "done", job["lines"]
+    assert job["agreement"]["before"]["share"] is None and job["agreement"]["after"]["share"] >= 0.9
+    listed = {model["id"]: model for model in client.get("/v1/models").get_json()["data"]}
+    assert listed["votes/ppo"]["default"] and listed["votes/ppo"]["recipe"] == "mine" and "votes/reward" in listed
+    app.close()
