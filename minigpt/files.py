@@ -24,11 +24,9 @@ def friendly_disk_errors(path: Path) -> Iterator[None]:
             raise UserError(
                 f"no space left to write {path}; free some and run again. What was there before is intact."
             ) from None
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder.") from None
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
             raise UserError(f"{path} cannot be written: a file or folder of that name is in the way.") from None
-        raise
+        raise UserError(f"{path} cannot be written ({error.strerror or error}); choose another folder.") from None
 
 
 def write_together(files: dict[Path, bytes | str]) -> None:

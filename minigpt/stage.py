@@ -13,6 +13,7 @@ from . import flags
 from .checkpoint import MODEL_FILES, load_model, need_tokenizer, read_card, save_model
 from .config import ModelConfig
 from .corpus import CorpusLoader
+from .corpus.loader import KINDS
 from .decode import generate
 from .errors import UserError
 from .examples import Conversation, Document, Turn
@@ -106,6 +107,9 @@ class Stage:
         """The stage's corpus, or the command line's; `layout` is how to read the latter unless --format says it."""
         corpus, wanted = self.arguments.corpus, self.arguments.format or (layout if self.arguments.corpus else None)
         corpus = self.recipe.open_corpus(self.name, self.arguments.corpora_dir, corpus, wanted)
+        if self.name in ("pretrain", "sft") and not isinstance(corpus.train[0], Document | Conversation):
+            kind = KINDS[type(corpus.train[0])]
+            raise UserError(f"a language model learns from documents or conversations, not from {kind}; see --format.")
         self.say(f"corpus:    {corpus.summary()}")
         return corpus
 

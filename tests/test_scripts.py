@@ -152,6 +152,7 @@ MISTAKES = [
     ("run_sft.py", ["--recipe", "mine.toml", "--corpus", "torn.jsonl"], "torn.jsonl:2"),
     ("run_sft.py", ["--recipe", "mine.toml", "--corpus", "columns.jsonl"], "columns.jsonl:1"),
     ("run_sft.py", ["--recipe", "mine.toml", "--init-from", "nowhere"], "holds no model"),
+    ("run_sft.py", ["--recipe", "mine.toml", "--corpus", "prompts.jsonl", "--format", "prompts"], "not from prompts"),
     ("run_sft.py", ["--recipe", "movie"], "run python run_pretrain.py --recipe movie first"),
     ("run_chat.py", ["--model", "nowhere"], "holds no model"),
     ("run_chat.py", ["--model", "trained_models/mine/sft", "--top-p", "3"], "top_p is 3.0"),
@@ -171,6 +172,7 @@ def test_mistakes_end_in_a_sentence_and_nothing_half_written(town, name, argumen
     )
     good = (town / "talks.jsonl").read_text(encoding="utf-8").splitlines()[0]
     (town / "torn.jsonl").write_text(good + "\n" + good[:40], encoding="utf-8")
+    (town / "prompts.jsonl").write_text('{"prompt": "How are you?"}\n', encoding="utf-8")
     (town / "columns.jsonl").write_text('{"question": "a", "reply": "b"}\n', encoding="utf-8")
     out = ["--out", "mistake"] if name in SCRIPTS[:2] and "--out" not in arguments else []
     assert words in mistake(name, *arguments, *out, cwd=town)

@@ -165,7 +165,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.close()
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             raise UserError(f"port {port} of {host} is in use; choose another one with --port.") from None
-        raise UserError(f"{host}, port {port}, cannot be listened on: {error}.") from None
+        raise UserError(f"{host}, port {port}, cannot be listened on: {str(error).rstrip('.')}.") from None
     return listener
 
 
