@@ -74,8 +74,11 @@ def serve(arguments: argparse.Namespace) -> None:
     models, default = MODELS, None
     if arguments.model:
         folder = Path(arguments.model).resolve()
-        if not read_card(folder).get("finished"):
+        card = read_card(folder)
+        if not card.get("finished"):
             raise UserError(f"{arguments.model} holds no model that a run has finished; name one that has.")
+        if card.get("stage") == "reward":
+            raise UserError(f"{arguments.model} is a reward model: it scores answers, it cannot write; name another.")
         models, default = folder.parent.parent, f"{folder.parent.name}/{folder.name}"
     device = str(detect(arguments.device, arguments.dtype).device)
     settings = Settings(models=models, default_model=default, device=device, token=arguments.token)

@@ -155,6 +155,7 @@ MISTAKES = [
     ("run_sft.py", ["--recipe", "mine.toml", "--corpus", "prompts.jsonl", "--format", "prompts"], "not from prompts"),
     ("run_sft.py", ["--recipe", "movie"], "run python run_pretrain.py --recipe movie first"),
     ("run_chat.py", ["--model", "nowhere"], "holds no model"),
+    ("run_chat.py", ["--model", str(ROOT / "trained_models" / "shipped" / "reward")], "is a reward model"),
     ("run_chat.py", ["--model", "trained_models/mine/sft", "--top-p", "3"], "top_p is 3.0"),
     ("minigpt.exam", ["--model", "nowhere"], "holds no model"),
 ]
