@@ -81,6 +81,8 @@ class ModelConfig:
         """
         if depth < 1:
             raise UserError(f"--depth is {depth}; a model needs at least 1 layer.")
+        if max_position_embeddings < 2:
+            raise UserError(f"--context is {max_position_embeddings}; a model reads at least 1 token and writes 1.")
         architecture = overrides.get("architecture", "qwen3")
         hidden = overrides.get("hidden_size", 64 * depth)
         heads = overrides.get("num_attention_heads", max(1, hidden // (64 if hidden >= 512 else 32)))

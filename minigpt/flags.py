@@ -114,7 +114,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     try:
         status = main() or 0
     except UserError as error:
-        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        script = Path(sys.argv[0])
+        print(f"{script.parent.name if script.stem == '__main__' else script.name}: {error}", file=sys.stderr)
         status = 2
     except KeyboardInterrupt as stop:
         print(f"\nstopped. {stop}".rstrip(), file=sys.stderr)

@@ -16,7 +16,7 @@ from .corpus import CorpusLoader
 from .corpus.loader import KINDS
 from .decode import generate
 from .errors import UserError
-from .examples import Conversation, Document, Turn
+from .examples import Comparison, Conversation, Document, Turn
 from .files import friendly_disk_errors, write_atomically
 from .model import GPT
 from .plots import CURVE, plot_curves
@@ -34,6 +34,10 @@ MODELS = Path("trained_models")
 COMPARISONS = "comparisons.jsonl"  # what a simulated rater said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
 RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
+#: The kinds of examples for the stages whose objective does not say so itself.
+LEARNS: dict[str, tuple[type, ...]] = {
+    "pretrain": (Document, Conversation), "sft": (Document, Conversation), "dpo": (Comparison,),
+}  # fmt: skip
 SHOWN = 3  # prompts that each validation answers
 QUESTIONS, LONGEST_QUESTION = 60, 500  # how many the chat page may propose, and how many characters long
 
@@ -107,9 +111,10 @@ class Stage:
         """The stage's corpus, or the command line's; `layout` is how to read the latter unless --format says it."""
         corpus, wanted = self.arguments.corpus, self.arguments.format or (layout if self.arguments.corpus else None)
         corpus = self.recipe.open_corpus(self.name, self.arguments.corpora_dir, corpus, wanted)
-        if self.name in ("pretrain", "sft") and not isinstance(corpus.train[0], Document | Conversation):
-            kind = KINDS[type(corpus.train[0])]
-            raise UserError(f"a language model learns from documents or conversations, not from {kind}; see --format.")
+        kind, good = type(corpus.train[0]), LEARNS.get(self.name)
+        if good and kind not in good:
+            wanted = " or ".join(KINDS[one] for one in good)
+            raise UserError(f"{self.name} learns from {wanted}, not from {KINDS[kind]}; see --format.")
         self.say(f"corpus:    {corpus.summary()}")
         return corpus
 

@@ -8,7 +8,6 @@ Nothing is downloaded unless `fetch` is called. The entries are in `corpora/cata
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import shutil
@@ -173,7 +172,7 @@ def _part_name(parts: Path, url: str) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit code (2 for a mistake of the user)."""
-    parser = argparse.ArgumentParser(prog="minigpt.corpus.catalogue", description="Public corpora, by name.")
+    parser = flags.Parser(prog="minigpt.corpus.catalogue", description="Public corpora, by name.")
     parser.add_argument("--corpora-dir", help=f"folder of all corpora (default ${ENVIRONMENT}, else corpora)")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="what there is, and what is on disk")
