@@ -67,6 +67,13 @@ def test_chat_and_branches(quiet, fake):
     assert sent["mode"] == "dialogue" and sent["model"] == "tinytown/sft" and sent["chat_id"]
 
 
+def test_a_question_outlives_a_page_that_is_closed_before_the_answer(page):
+    page.ask("slow", wait=False)
+    page.sees("word3", ".turn.assistant .text")
+    page.open()
+    assert page.text(".turn.user .text") == "slow" and not page.all(".turn.assistant")
+
+
 @pytest.mark.parametrize("how", ["button", "escape"])
 def test_stop(quiet, fake, how):
     page = quiet

@@ -85,6 +85,7 @@ class Chat {
 
   async answer(asked, more = {}, before = null) {
     const { conversation } = this;
+    this.keep();   // the question outlives a page that is closed before the answer is there
     const messages = conversation.messages(asked);
     const chosen = $("#model").value;
     conversation.model = chosen;

@@ -9,15 +9,17 @@ import { loadModels } from "./models.js";
 
 let job = null;
 let watching = null;
+let starting = false;
 let whenDone = () => {};
 
 function agreementLine() {
   const { before, after } = job.agreement;
-  const share = (one) => (one?.share === null || !one ? "–" : percent(one.share));
-  if (after) return t("retrain.agreement", { after: share(after), before: share(before), votes: after.votes });
-  if (!before) return "";
-  if (before.share === null) return before.reason ?? "";
-  return t("retrain.before", { before: share(before), votes: before.votes });
+  const latest = after ?? before;
+  if (!latest) return "";
+  if (latest.share === null) return latest.reason ?? "";
+  const was = before.share === null ? "–" : percent(before.share);
+  if (after) return t("retrain.agreement", { after: percent(after.share), before: was, votes: after.votes });
+  return t("retrain.before", { before: was, votes: before.votes });
 }
 
 function draw() {
@@ -64,6 +66,8 @@ async function watch() {
 }
 
 async function begin(force) {
+  if (starting) return;   // a double click
+  starting = true;
   await guarded($("#retrain-error"), async () => {
     try {
       job = await call("POST", "/api/retrain", force ? { force } : {});
@@ -74,7 +78,7 @@ async function begin(force) {
     show($("#retrain-force"), false);
     draw();
     watch();
-  });
+  }).finally(() => { starting = false; });
 }
 
 export function startRetraining(done) {
