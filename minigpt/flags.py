@@ -45,7 +45,7 @@ def add_settings_flags(parser: argparse.ArgumentParser, settings: type = Trainin
             type=type(field.default),
             choices=field.metadata.get("choices"),
             metavar=None if "choices" in field.metadata else type(field.default).__name__.upper(),
-            help=f"{field.metadata['help']} (default {field.default})",
+            help=f"{field.metadata['help']} (default {'none' if field.default == '' else field.default})",
         )
 
 

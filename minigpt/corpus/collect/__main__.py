@@ -1,11 +1,11 @@
 """Turn web pages into a corpus: of saved pages, a list of addresses, or a feed.
 
-    python -m minigpt.corpus.collect add saved_pages/                     a folder of .html files; no network
-    python -m minigpt.corpus.collect add addresses.txt                    one address a line
-    python -m minigpt.corpus.collect add https://example.org/feed.xml     RSS or Atom, or a single page
+    python -m minigpt.corpus.collect add saved_pages/                      a folder of .html files; no network
+    python -m minigpt.corpus.collect add addresses.txt                     one address a line
+    python -m minigpt.corpus.collect add https://example.org/feed.xml      RSS or Atom, or a single page
     python -m minigpt.corpus.collect search "old harbour"
-    python -m minigpt.corpus.collect export pages.jsonl             for run_pretrain.py --corpus, with --format text
-    python -m minigpt.corpus.collect export rows.jsonl --format doccano         for labelling
+    python -m minigpt.corpus.collect export pages.jsonl                    for run_pretrain.py --format text --corpus
+    python -m minigpt.corpus.collect export rows.jsonl --format doccano    for labelling
 
 Every page is fetched and kept once; the same command again fetches what is new. So a scheduler can run it every day:
 
