@@ -20,6 +20,11 @@ from minigpt.web.server import Server
 from minigpt.web.settings import Settings
 
 LARGEST = 300_000  # bytes: pictures are cloned by everybody
+#: Choose the token that was least likely.
+HARDEST = """
+const share = (button) => Number(button.style.getPropertyValue("--share"));
+[...document.querySelectorAll("#inside-tokens .strip button")].sort((a, b) => share(a) - share(b))[0].click();
+"""
 QUESTIONS = ("Good morning!", "Where does Max Chase live?", "And what is his pet called?")
 
 
@@ -69,6 +74,8 @@ def take(url: str, out: Path) -> None:
             if name == "page-inside.png":
                 camera.run("document.querySelector('.turn:last-child [data-action=look]').click()")
                 camera.until("document.querySelector('#attention .triangle') !== null")
+                camera.run(HARDEST)
+                camera.until("document.querySelector('.stages-table') !== null")
                 camera.run("document.querySelector('#inside-body').scrollIntoView()")
             else:
                 camera.run("scrollTo(0, 0)")
@@ -83,7 +90,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/pictures"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(Settings(models=arguments.models, database=Path(folder) / "feedback.sqlite"), port=0)
+        settings = Settings(arguments.models, Path(folder) / "feedback.sqlite", default_model="shipped/ppo", seed=0)
+        server = Server(settings, port=0)
         thread = threading.Thread(target=server.serve, daemon=True)
         thread.start()
         try:
