@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from .tokenizer import Tokenizer
 
 WEIGHTS, CARD = "model.safetensors", "minigpt.json"
 HEAD = "score.weight"  # the name that Hugging Face gives the head of a model that scores
+GATE = "gate."  # what the parameters of a reward model's gate begin with
 MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -45,9 +47,9 @@ def save_model(
     tokenizer: Tokenizer,
     card: dict[str, Any],
     dtype: torch.dtype = torch.float32,
-    head: Tensor | None = None,
+    heads: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write a model folder; with the `head` [1, C] of a reward model, one that scores.
+    """Write a model folder; with the `heads` of a reward model, HEAD [1, C] among them, one that scores.
 
     A full disk or a crash while writing leaves the old model; one in the instant of the renames is noticed on loading,
     because the card vouches for the weights' SHA-256.
@@ -56,16 +58,13 @@ def save_model(
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in to_hugging_face(model.state_dict(), model.config).items()
     }
-    if head is not None:
-        weights[HEAD] = head.detach().to(dtype).contiguous()
+    weights |= {name: value.detach().to(dtype).contiguous() for name, value in (heads or {}).items()}
     data = save(weights, metadata={"format": "pt"})
     context = model.config.max_position_embeddings
     write_together(
         {
             folder / WEIGHTS: data,
-            folder / "config.json": to_json(
-                hugging_face_config(model.config, tokenizer, dtype, scores=head is not None)
-            ),
+            folder / "config.json": to_json(hugging_face_config(model.config, tokenizer, dtype, scores=bool(heads))),
             folder / "tokenizer.model": tokenizer.model,
             folder / "tokenizer.json": to_json(hugging_face_tokenizer(tokenizer)),
             folder / "tokenizer_config.json": to_json(tokenizer_settings(context)),
@@ -76,14 +75,14 @@ def save_model(
 
 def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: float = 0.0) -> GPT:
     """Read a model folder, with its tokenizer if there is one. Raises UserError for anything but a sound one."""
-    model, head = read_model(Path(folder), dropout)
-    if head is not None:
+    model, heads = read_model(Path(folder), dropout)
+    if heads:
         raise UserError(f"{folder} is a reward model: it scores answers (run_reward.py --score), it cannot write.")
     return model.to(device)
 
 
-def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, Tensor | None]:
-    """The model in a folder, and the head [1, C] on top of it if it is a reward model."""
+def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, dict[str, Tensor]]:
+    """The model in a folder, and what stands on top of it if it is a reward model: HEAD [1, C], and the gate if any."""
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds no model (no config.json); name a folder that a run_*.py script wrote.")
     config = read_config(folder / "config.json").with_dropout(dropout)
@@ -95,7 +94,7 @@ def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, Tensor | None]:
             " they belong to different runs."
         )
     weights = read_weights(folder / WEIGHTS, expected_hash=card.get("sha256"))
-    head = weights.pop(HEAD, None)
+    heads = {name: weights.pop(name) for name in list(weights) if name == HEAD or name.startswith(GATE)}
     model = GPT(config, tokenizer)
     try:
         model.load_state_dict(from_hugging_face(weights, config))
@@ -103,7 +102,7 @@ def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, Tensor | None]:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
     model.answers = card.get("stage", "pretrain") != "pretrain"
-    return model, head
+    return model, heads
 
 
 def need_tokenizer(model: GPT, folder: Path) -> Tokenizer:

@@ -27,7 +27,7 @@ from .answers import (
     encode_answer,
     encode_answers,
 )
-from .checkpoint import need_tokenizer, read_card, read_model, save_model
+from .checkpoint import GATE, HEAD, need_tokenizer, read_card, read_model, save_model
 from .errors import UserError, nearest
 from .examples import Comparison, LabelledText, RatedAnswer, Turn
 from .judging import JudgementScores, judge_comparisons, judge_labels, judge_ratings
@@ -36,6 +36,7 @@ from .runtime import Runtime
 from .tokenizer import Tokenizer
 
 AT_ONCE = 64  # answers that one forward pass scores
+LEAST_LOGPROB = -6.0  # what surprises more is not more wrong
 CARD_KEYS = ("gain", "bias", "reads_prompt", "familiarity", "labels")
 
 
@@ -48,8 +49,9 @@ class RewardModel(nn.Module):
     tells apart, the wanted one first.
 
     A shallow trunk cannot look a fact up, compare it with the answer and carry the verdict to the end in few layers.
-    But as a language model it knows which answers would surprise it: `familiarity` times the log-probability per token
-    is added to the head's score. It is learned through, like the rest. 0 leaves the plain head.
+    But as a language model it knows which words surprise it, and a wrong fact does. With `familiarity`, the
+    log-probabilities of the answer's tokens are added to the head's score, each with a weight from 0 to `familiarity`
+    that a `gate` gives it: that of a name counts, that of a turn of phrase does not. 0 leaves the plain head.
     """
 
     def __init__(
@@ -69,6 +71,11 @@ class RewardModel(nn.Module):
         self.head = nn.Linear(model.config.hidden_size, 1, bias=False)
         # Small enough for scores of about size one (Ziegler et al. 2019; their code, 1 / sqrt(size + 1)).
         nn.init.normal_(self.head.weight, std=1 / math.sqrt(model.config.hidden_size + 1))
+        self.gate: nn.Linear | None = None
+        if familiarity:
+            self.gate = nn.Linear(model.config.hidden_size, 1)
+            nn.init.zeros_(self.gate.weight)
+            nn.init.constant_(self.gate.bias, -2.0)  # nearly shut: an eighth of `familiarity` for every token
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -84,16 +91,17 @@ class RewardModel(nn.Module):
         hidden = self.model.hidden_states(ids)
         rows = torch.arange(len(ids), device=ids.device)
         scores = self.head(hidden[rows, lengths - 1]).squeeze(-1).float()
-        if self.familiarity:
-            scores = scores + self.familiarity * self.mean_logprob(hidden, ids, starts, lengths)
+        if self.gate is not None:
+            scores = scores + self.recognition(self.gate, hidden, ids, starts, lengths)
         return scores
 
-    def mean_logprob(self, hidden: Tensor, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
-        """How likely the trunk, as a language model, finds each answer: log-probability per token [B]."""
+    def recognition(self, gate: nn.Linear, hidden: Tensor, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+        """How well the trunk, as a language model, knows each answer [B]: gated log-probabilities, summed."""
         mask = answer_mask(starts, lengths, ids.size(1))
         logprobs = self.model.logits(hidden[:, :-1][mask]).float().log_softmax(-1)
-        chosen = logprobs.gather(-1, ids[:, 1:][mask][:, None]).squeeze(-1)
-        return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, chosen).sum(1) / mask.sum(1)
+        chosen = logprobs.gather(-1, ids[:, 1:][mask][:, None]).squeeze(-1).clamp_min(LEAST_LOGPROB)
+        weights = self.familiarity * gate(hidden[:, 1:][mask]).squeeze(-1).float().sigmoid()
+        return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, weights * chosen).sum(1)
 
     def normalised(self, raw: Tensor) -> Tensor:
         return self.gain * raw + self.bias
@@ -169,20 +177,27 @@ class RewardModel(nn.Module):
 def save_reward_model(folder: Path, model: RewardModel, card: dict[str, Any]) -> None:
     """A model folder whose card holds gain and bias; `AutoModelForSequenceClassification` gives the head's scores."""
     card = card | {name: getattr(model, name) for name in CARD_KEYS}
-    save_model(folder, model.model, model.tokenizer, card, head=model.head.weight)
+    heads = {HEAD: model.head.weight}
+    if model.gate is not None:
+        heads |= {f"{GATE}{name}": value for name, value in model.gate.named_parameters()}
+    save_model(folder, model.model, model.tokenizer, card, heads=heads)
 
 
 def load_reward_model(folder: str | Path, device: torch.device | str = "cpu") -> RewardModel:
     """Read a reward model. Raises UserError for a folder that holds another kind of model."""
     folder = Path(folder)
-    trunk, head = read_model(folder)
-    if head is None:
+    trunk, heads = read_model(folder)
+    if HEAD not in heads:
         raise UserError(f"{folder} is not a reward model; run_reward.py trains one.")
     need_tokenizer(trunk, folder)
     card = read_card(folder)
     model = RewardModel(trunk, **{name: card[name] for name in CARD_KEYS if name in card})
-    with torch.no_grad():
-        model.head.weight.copy_(head)
+    model.head.load_state_dict({"weight": heads[HEAD]})
+    if model.gate is not None:
+        gate = {name.removeprefix(GATE): value for name, value in heads.items() if name.startswith(GATE)}
+        if not gate:
+            raise UserError(f"{folder} was written by an earlier version of minigpt; run run_reward.py again.")
+        model.gate.load_state_dict(gate)
     return model.to(device).eval()
 
 

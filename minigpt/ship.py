@@ -25,10 +25,10 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, help="model folders; each is shipped under its stage's name")
     for folder in parser.parse_args().folders:
         card = read_card(folder)
-        model, head = read_model(folder)
+        model, heads = read_model(folder)
         tokenizer = need_tokenizer(model, folder)
         target = SHIPPED / card["stage"]
-        save_model(target, model, tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, head=head)
+        save_model(target, model, tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, heads=heads)
         if (folder / VALUE_HEAD).is_file():
             write_atomically(target / VALUE_HEAD, (folder / VALUE_HEAD).read_bytes())
         write_atomically(SHARED_TOKENIZER, tokenizer.model)

@@ -17,6 +17,7 @@ from minigpt.checkpoint import load_model, save_model
 from minigpt.examples import RatedAnswer
 from minigpt.practice import model_reward
 from minigpt.reward import (
+    LEAST_LOGPROB,
     Judgement,
     RewardModel,
     judged_rows,
@@ -60,7 +61,7 @@ def test_ppo_01_the_score_depends_on_the_prompt(judge):
 @pytest.mark.parametrize("familiarity", [0.0, 0.7])
 def test_ppo_02_padding_behind_the_end_changes_nothing(judge, familiarity):
     """The last real token is read, however much padding follows: alone, and in a batch of unequal lengths."""
-    judge.familiarity = familiarity
+    judge = RewardModel(judge.model, familiarity=familiarity).eval()
     answers = random_answers(judge.tokenizer, 5, seed=0)
     together = judge.score_ids(answers)
     for answer, score in zip(answers, together, strict=True):
@@ -84,19 +85,22 @@ def test_ppo_02_the_end_piece_is_read_and_moving_it_changes_the_score(judge):
     assert abs(judge.score([(ASKED, "the bread and the")])[0] - score) > 1e-4
 
 
-def test_familiarity_adds_the_log_probability_per_token_of_the_answer(judge):
+def test_familiarity_adds_the_gated_log_probabilities_of_the_answer(judge):
     """By one plain forward pass: of the answer's tokens and its end, not of the prompt's; and it is learned through."""
     answers = random_answers(judge.tokenizer, 4, seed=0)
-    plain = judge.score_ids(answers)
-    judge.familiarity = 2.0
-    for answer, without, score in zip(answers, plain, judge.score_ids(answers), strict=True):
+    knowing = RewardModel(judge.model, familiarity=2.0).eval()
+    knowing.head = judge.head
+    torch.nn.init.normal_(knowing.gate.weight, std=0.3)
+    for answer, without, score in zip(answers, judge.score_ids(answers), knowing.score_ids(answers), strict=True):
         with torch.no_grad():
-            logs = judge.model(torch.tensor([answer.ids]))[0].log_softmax(-1)
-        found = [float(logs[i - 1, answer.ids[i]]) for i in range(answer.start, len(answer.ids))]
-        assert score - without == pytest.approx(2.0 * sum(found) / len(found), abs=1e-4)
-    torch.nn.init.zeros_(judge.head.weight)
-    judge.at_end(*answer_batch([answers], [0.0], judge.tokenizer.pad).flat()).sum().backward()
-    assert judge.model.embed_tokens.weight.grad.abs().sum() > 0
+            logs = knowing.model(torch.tensor([answer.ids]))[0].log_softmax(-1)
+            weights = 2.0 * knowing.gate(knowing.model.hidden_states(torch.tensor([answer.ids])))[0, :, 0].sigmoid()
+        places = range(answer.start, len(answer.ids))
+        found = [float(weights[i] * logs[i - 1, answer.ids[i]].clamp_min(LEAST_LOGPROB)) for i in places]
+        assert score - without == pytest.approx(sum(found), abs=1e-4)
+    torch.nn.init.zeros_(knowing.head.weight)
+    knowing.at_end(*answer_batch([answers], [0.0], judge.tokenizer.pad).flat()).sum().backward()
+    assert knowing.model.embed_tokens.weight.grad.abs().sum() > 0 and knowing.gate.weight.grad.abs().sum() > 0
 
 
 def test_ppo_03_the_head_begins_with_deviation_one_over_root_of_its_width(tokenizer):
@@ -300,7 +304,8 @@ def test_hugging_face_reads_the_folder_and_gives_the_same_raw_scores(tmp_path, t
 
 @pytest.mark.parametrize("reads_prompt", [True, False])
 def test_what_is_saved_is_what_is_loaded(tmp_path, judge, reads_prompt):
-    judge.gain, judge.bias, judge.reads_prompt, judge.familiarity = 2.5, -0.75, reads_prompt, 0.5
+    judge = RewardModel(judge.model, 2.5, -0.75, reads_prompt, familiarity=0.5).eval()
+    torch.nn.init.normal_(judge.gate.weight)
     save_reward_model(tmp_path, judge, {"stage": "reward"})
     again = load_reward_model(tmp_path)
     asked = [(ASKED, "the bread"), (ASKED, "fish")]

@@ -78,7 +78,7 @@ class CorpusLoader:
 
     @classmethod
     def read(cls, path: str | Path, **options: Any) -> CorpusLoader:
-        """Open the corpus at `path` (a file or a folder, see `layout`); `options` are the format's and the constructor's."""
+        """Open the corpus at `path` (see `layout`); `options` are the format's and the constructor's."""
         path = Path(path)
         if not path.exists():
             raise UserError(f"{path} does not exist; {cls.__name__} expects {cls.layout} there.")
