@@ -145,9 +145,9 @@ class Stage:
     def folder_of(self, stage: str, given: str | None) -> Path:
         """The model folder of an earlier stage: the one given on the command line, else the recipe's."""
         folder = Path(given) if given else MODELS / self.recipe.name / stage
-        if not given and not folder.exists():
+        if not given and not (folder / "config.json").is_file():
             raise UserError(
-                f"{folder} does not exist; run python run_{stage}.py --recipe {self.arguments.recipe} first."
+                f"{folder} holds no model yet; run python run_{stage}.py --recipe {self.arguments.recipe} first."
             )
         return folder
 

@@ -213,12 +213,21 @@ def test_everything_that_can_happen_to_a_page_is_counted_once(site, collect, tmp
         assert reason in told, told
     assert site.agents == {AGENT} and site.asked.count("/robots.txt") == 1 and site.asked.count("/one") == 1
     assert not {"/private/diary", "/search.cgi"} & set(site.asked)
-    # The next day: one new page in the feed.
+    # The next day: one new page in the feed. What was not kept is not asked for again.
     site.answers["/feed"] = (200, "application/atom+xml", feed(site.url("/one"), site.page("/three"), atom=True))
     site.asked.clear()
     told = collect("add", addresses, *options)
     assert " 1 kept" in told and "3 in" in told
     assert sorted(site.asked) == ["/feed", "/robots.txt", "/slow", "/three"]
+
+
+def test_what_was_not_kept_can_be_tried_once_more(site, collect):
+    urls = [site.page("/one"), site.url("/later")]
+    assert "1 status 404" in collect("add", *urls, "--delay", "0")
+    site.page("/later")
+    assert " 0 kept; not kept: 2 known before" in collect("add", *urls, "--delay", "0")
+    assert " 1 kept; not kept: 1 known before" in collect("add", *urls, "--delay", "0", "--again")
+    assert site.asked.count("/one") == 1
 
 
 def feed(*links: str, atom: bool = False) -> bytes:

@@ -50,7 +50,7 @@ def add(arguments: argparse.Namespace) -> None:
     files, addresses = sources(arguments.places)
     pages = Pages(arguments.store)
     visitor = Visitor(arguments.agent, arguments.delay, arguments.timeout, int(arguments.largest * 1e6))
-    collector = Collector(pages, visitor, arguments.shortest)
+    collector = Collector(pages, visitor, arguments.shortest, arguments.again)
     try:
         collector.read(files)
         collector.visit(addresses)
@@ -114,6 +114,7 @@ def main() -> None:
     adding.add_argument("--delay", type=float, default=1.0, help="seconds between two pages of a host (default 1)")
     adding.add_argument("--timeout", type=float, default=20.0, help="seconds for one page (default 20)")
     adding.add_argument("--agent", default=AGENT, help=f"name of the visitor; add how to reach you (default {AGENT})")
+    adding.add_argument("--again", action="store_true", help="try once more what was not kept")
     searching = commands.add_parser("search", help="find words in the pages")
     searching.add_argument("words")
     searching.add_argument("--limit", type=int, default=20, help="most pages to show (default 20)")

@@ -72,10 +72,11 @@ def _addresses(found: Iterable[tuple[str, str]]) -> list[str]:
 
 
 class Collector:
-    """Puts pages into the store and counts what became of them; `shortest` counts the characters of a page's text."""
+    """Puts pages into the store and counts what became of them; `shortest` counts the characters of a page's text.
+    With `again`, pages that were not kept before are tried once more."""
 
-    def __init__(self, pages: Pages, visitor: Visitor, shortest: int) -> None:
-        self.pages, self.visitor, self.shortest = pages, visitor, shortest
+    def __init__(self, pages: Pages, visitor: Visitor, shortest: int, again: bool = False) -> None:
+        self.pages, self.visitor, self.shortest, self.again = pages, visitor, shortest, again
         self.counts: Counter[str] = Counter()
 
     def read(self, files: list[Path]) -> None:
@@ -83,7 +84,7 @@ class Collector:
         for path in tqdm(files, desc="reading", unit="page", leave=False, disable=None):
             url = path.resolve().as_uri()
             data = path.read_bytes() if path.stat().st_size <= self.visitor.largest else b""
-            if self.pages.knows(url, data):
+            if self.pages.knows(url, data, self.again):
                 self.counts[KNOWN] += 1
             elif not data:
                 self._skip(url, "too large or empty", data)
@@ -113,7 +114,7 @@ class Collector:
 
     def _enqueue(self, waiting: Hosts, addresses: list[str]) -> None:
         for url in addresses:
-            if self.pages.knows(url):
+            if self.pages.knows(url, again=self.again):
                 self.counts[KNOWN] += 1
             else:
                 waiting.add(url)

@@ -50,10 +50,13 @@ class Pages:
         except sqlite3.OperationalError as error:
             raise UserError(f"{self.path} cannot be written ({error}); free some space and run again.") from None
 
-    def knows(self, url: str, raw: bytes | None = None) -> bool:
-        """Whether a page was seen before; given its bytes, whether it was seen just so."""
-        found = self._db.execute("SELECT raw_hash FROM pages WHERE url = ?", (url,)).fetchone()
-        return found is not None and (raw is None or found["raw_hash"] == _hash(raw))
+    def knows(self, url: str, raw: bytes | None = None, again: bool = False) -> bool:
+        """Whether a page was seen before; given its bytes, whether it was seen just so. `again` counts only what was
+        kept."""
+        found = self._db.execute("SELECT outcome, raw_hash FROM pages WHERE url = ?", (url,)).fetchone()
+        if found is None or (again and found["outcome"] != KEPT):
+            return False
+        return raw is None or found["raw_hash"] == _hash(raw)
 
     def keep(self, url: str, raw: bytes, page: Page) -> str:
         """Store a page; returns KEPT, or DUPLICATE if another one has the same words."""
