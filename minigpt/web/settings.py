@@ -22,7 +22,7 @@ RETRAIN: list[Command] = [
         "PPO",
         ["{python}", "{scripts}/run_ppo.py", "--recipe", "{recipe}", "--init-from", "{policy}",
          "--reward", "{models}/votes/reward", "--out", "{models}/votes/ppo", "--restart",
-         "--updates", "20", "--kl", "0.1"],
+         "--updates", "16", "--episodes", "64", "--minibatch", "32", "--kl", "0.1"],
     ),
 ]  # fmt: skip
 
