@@ -81,7 +81,8 @@ def origin(model: Model, models: dict[str, Model], key: str = "parent") -> str:
     wanted = model.card.get(key)
     if not wanted:
         return ""
-    found = [other for other in models.values() if wanted in other.hashes]
+    # A run that changed nothing has its parent's hash.
+    found = [other for other in models.values() if wanted in other.hashes and other.name != model.name]
     if not found:
         return str(wanted)[:12]
     return min(found, key=lambda other: (other.folder.parent != model.folder.parent, other.name)).name

@@ -70,7 +70,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_response(200)
             self.end_headers()
             with contextlib.suppress(OSError):  # the visitor leaves
-                for _ in range(60):
+                for _ in range(200):  # longer than any visitor here waits
                     self.wfile.write(b"<html>")
                     if self.server.closing.wait(0.05):
                         break
@@ -205,7 +205,7 @@ def test_everything_that_can_happen_to_a_page_is_counted_once(site, collect, tmp
     paths = ["/feed", "/copy", "/private/diary", "/search.cgi", "/photo", "/big", "/soon", "/gone", "/slow", "/one#top"]
     addresses = tmp_path / "addresses.txt"
     addresses.write_text("# mine\n\n" + "\n".join(map(site.url, paths)) + "\n", encoding="utf-8")
-    options = ("--delay", "0", "--timeout", "0.5", "--largest", "0.05")
+    options = ("--delay", "0", "--timeout", "2", "--largest", "0.05")
     told = collect("add", addresses, *options)
     assert " 2 kept" in told and "2 in" in told
     for reason in ("1 duplicate", "2 refused by robots.txt", "1 not HTML", "1 too large", "1 too short", "1 status 404",

@@ -11,7 +11,7 @@ from conftest import make_model
 from minigpt import Tokenizer, UserError
 from minigpt import models as database
 from minigpt.checkpoint import load_model, read_card, save_model
-from minigpt.models import ancestry, find_models, origin
+from minigpt.models import Model, ancestry, find_models, origin
 
 
 @pytest.fixture
@@ -60,6 +60,9 @@ def test_a_model_descends_from_its_neighbours(folder):
     assert (
         origin(models["town/ppo"], models, "reward") == "0123456789ab" and origin(models["town/pretrain"], models) == ""
     )
+    same = models["town/sft"].card["sha256"]
+    models["town/dpo"] = Model("town/dpo", folder / "town" / "dpo", {"sha256": same, "parent": same})
+    assert origin(models["town/dpo"], models) == "town/sft"  # a run that changed nothing is not its own parent
     del models["town/pretrain"], models["copies/pretrain"]
     assert origin(models["town/sft"], models) == models["town/sft"].card["parent"][:12]
 
