@@ -47,7 +47,7 @@ TAKES = {"good": 0.55, "plain": 0.2, "muddled": 0.1, "wrong": 0.15}
 
 @dataclass(frozen=True)
 class Matter:
-    """Two residents say something of the same kind, and one of them asks who said what.
+    """Two residents say something of the same kind, and the first of them asks who said what.
 
     `{}` stands for a value, `{star}` for the main character's first name and `{name}` for that of the one asked about.
     """
@@ -172,14 +172,13 @@ def perform(kind: str, right: str, wrong: str, rng: random.Random) -> str:
 def _matter(
     matter: Matter, star: Resident, one: Resident, two: Resident, rng: random.Random
 ) -> tuple[list[Line], str, str]:
-    """Who asks and who is meant can be either of the two, so that only the names tell whose value it is."""
+    """The first of the two asks for what one of them said: "I" is the one, the name is the other."""
     values = dict(zip((one.first, two.first), rng.sample(matter.values, 2), strict=True))
     talk = [Line(one, matter.says_one.format(values[one.first])), Line(two, matter.says_two.format(values[two.first]))]
-    asker, meant = rng.choice((one, two)), rng.choice((one, two))
-    asks, answers = matter.asks_other, matter.answer_other
-    if asker is meant:
-        asks, answers = matter.asks_own, matter.answer_own
-    talk.append(Line(asker, asks.format(star=star.first, name=meant.first)))
+    meant, asks, answers = one, matter.asks_own, matter.answer_own
+    if rng.random() < 0.5:
+        meant, asks, answers = two, matter.asks_other, matter.answer_other
+    talk.append(Line(one, asks.format(star=star.first, name=meant.first)))
     right, wrong = values.pop(meant.first), *values.values()
     return talk, answers.format(right, name=meant.first), answers.format(wrong, name=meant.first)
 
