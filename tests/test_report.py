@@ -348,7 +348,7 @@ def test_no_stage_at_all_is_one_sentence(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.toml").write_text(RECIPE, encoding="utf-8")
     code, said, error = command(monkeypatch, capsys, "--recipe", "mine.toml")
     assert code == 2 and not said
-    assert error.count("\n") == 1 and "holds no trained stage yet; run python run_pretrain.py first" in error
+    assert error.count("\n") == 1 and "holds no trained stage yet; run python run_pretrain.py --recipe" in error
     assert {path.name for path in tmp_path.iterdir()} == {"mine.toml"}
 
 
