@@ -1,7 +1,7 @@
 """The whole road in miniature: the four scripts on a small Tinytown, from nothing, and what each stage is good for.
 
 The numbers are not those of the recipe (this takes a minute, not ten), but each is far from what chance or an untrained
-model would give, and at least three deviations from what other seeds gave.
+model would give, and from what other seeds gave.
 """
 
 from __future__ import annotations
