@@ -114,20 +114,19 @@ class Shelf:
 
     def entries(self) -> dict[str, Entry]:
         """All finished models, by name. Folders that cannot be read, or that lead elsewhere, are left out."""
-        found = {}
-        root = self.folder.resolve()
-        for path in sorted(self.folder.glob(f"*/*/{CARD}")):
-            folder = path.parent
-            name = f"{folder.parent.name}/{folder.name}"
-            if not re.fullmatch(f"{NAME}/{NAME}", name) or folder.resolve() != root / name:
-                continue
-            try:
-                entry = self._read(name, folder)
-            except (UserError, OSError):
-                continue
-            if entry.card.get("finished"):
-                found[name] = entry
-        return found
+        names = [f"{path.parts[-3]}/{path.parts[-2]}" for path in sorted(self.folder.glob(f"*/*/{CARD}"))]
+        return {name: entry for name in names if (entry := self.entry(name)) is not None}
+
+    def entry(self, name: str) -> Entry | None:
+        """The finished model of that name; None if there is none, or as `entries` leaves it out."""
+        folder = self.folder / name
+        if not re.fullmatch(f"{NAME}/{NAME}", name) or folder.resolve() != self.folder.resolve() / name:
+            return None
+        try:
+            entry = self._read(name, folder)
+        except (UserError, OSError):
+            return None
+        return entry if entry.card.get("finished") else None
 
     def _read(self, name: str, folder: Path) -> Entry:
         """A folder's card and shape; read again only if it was written again."""
@@ -156,14 +155,14 @@ class Shelf:
 
     def find(self, name: str | None) -> Entry:
         """The entry of that name, or the default one. Raises ApiError 404 if there is none."""
-        entries = self.entries()
         if name is None:
-            name = self.default(entries)
+            name = self.default(self.entries())
             if name is None:
                 raise ApiError(404, "model_not_found", "There is no trained model yet; run_pretrain.py makes one.")
-        if name not in entries:
+        entry = self.entry(name)  # one folder, not all of them: a classroom asks at once
+        if entry is None:
             raise ApiError(404, "model_not_found", "There is no such model; GET /v1/models lists them.", "model")
-        return entries[name]
+        return entry
 
     def open(self, name: str | None) -> Loaded:
         """The model of that name, ready to write. ApiError: 404 unknown, 400 a reward model, 503 a broken folder."""
