@@ -36,7 +36,8 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     """All numbers of the report card, from the run folders in `home` and from what their models answer now."""
     trained = [stage for stage in STAGES if is_trained(home / stage)]
     if not trained:
-        raise UserError(f"{home} holds no trained stage yet; run python run_{next(iter(recipe.stages))}.py --recipe {recipe.name} first.")
+        script = f"run_{next(iter(recipe.stages))}.py --recipe {recipe.name}"
+        raise UserError(f"{home} holds no trained stage yet; run python {script} first.")
     truth = recipe.truth()
     if truth is not None:
         trials.check_questions(recipe, truth, questions)
