@@ -1,9 +1,10 @@
 #!/usr/bin/env python
-"""Take the README's pictures of the page: starts the server on a free port, uses it, and photographs.
+"""Take the README's pictures: starts the page's server on a free port, uses it and photographs it; and the report card.
 
     python benchmarks/screenshots.py [--models trained_models] [--out benchmarks/pictures]
 
-Wants selenium, a Chromium and its chromedriver on the PATH. Votes and chats go to a throw-away database.
+Wants selenium, a Chromium and its chromedriver on the PATH. Votes and chats go to a throw-away database. The report
+card is the one that python -m minigpt.report wrote for Tinytown, if it is there.
 """
 
 import argparse
@@ -31,7 +32,7 @@ QUESTIONS = ("Good morning!", "Where does Max Chase live?", "And what is his pet
 class Camera:
     """A browser window of the size of the pictures."""
 
-    def __init__(self, url: str, theme: str) -> None:
+    def __init__(self) -> None:
         options = webdriver.ChromeOptions()
         options.binary_location = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chrome"))))
         for flag in ("--headless=new", "--no-sandbox", "--hide-scrollbars", "--lang=en"):
@@ -39,6 +40,8 @@ class Camera:
         self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
         size = {"width": 1200, "height": 820, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def open_page(self, url: str, theme: str) -> None:
         self.driver.get(url)
         self.until("document.documentElement.dataset.page === 'running'")
         self.run("for (const [id, value] of Object.entries({language: 'en', theme: arguments[0]})) {"
@@ -67,8 +70,9 @@ class Camera:
 def take(url: str, out: Path) -> None:
     """The chat on paper, and an answer taken apart at night."""
     for theme, name in (("light", "page.png"), ("dark", "page-inside.png")):
-        camera = Camera(url, theme)
+        camera = Camera()
         try:
+            camera.open_page(url, theme)
             for question in QUESTIONS:
                 camera.ask(question)
             if name == "page-inside.png":
@@ -82,6 +86,17 @@ def take(url: str, out: Path) -> None:
             camera.shoot(out / name)
         finally:
             camera.driver.quit()
+
+
+def take_report(report: Path, out: Path) -> None:
+    """The report card, from its curves on."""
+    camera = Camera()
+    try:
+        camera.driver.get(report.resolve().as_uri())
+        camera.run("document.getElementById('curves').scrollIntoView()")
+        camera.shoot(out / "report.png")
+    finally:
+        camera.driver.quit()
 
 
 def main() -> None:
@@ -99,6 +114,9 @@ def main() -> None:
         finally:
             server.stop()
             thread.join(30)
+    report = arguments.models / "tinytown" / "report.html"
+    if report.is_file():
+        take_report(report, arguments.out)
 
 
 if __name__ == "__main__":
