@@ -43,7 +43,7 @@ def main() -> None:
 
     def save(model: RewardModel, run: dict) -> None:
         if run["finished"]:
-            model.normalise([model.reading(episode.ids, episode.start) for episode in references])
+            model.normalise(model.readings(references))
         save_reward_model(stage.folder, model, stage.card(parent) | {"synthetic": share} | run)
 
     trainer = Trainer(

@@ -84,7 +84,7 @@ def best_of(
 
 
 def score(reward: RewardModel, episodes: Sequence[Episode]) -> list[float]:
-    return reward.score_ids([reward.reading(episode.ids, episode.start) for episode in episodes])
+    return reward.score_ids(reward.readings(episodes))
 
 
 def divergence(model: GPT, reference: GPT, episodes: Sequence[Episode]) -> float:
@@ -127,9 +127,7 @@ def hold(
     recipe: Recipe, against: Path, folders: Sequence[Path], count: int, seed: int, device: torch.device, n_best: int = 0
 ) -> dict[str, dict[str, Result]]:
     """{column: {entrant: result}}, the SFT model first. Raises UserError where no truth is known."""
-    truth = recipe.truth()
-    if truth is None:
-        raise UserError(f"the recipe {recipe.name} names no truth, so nobody can mark its answers.")
+    truth = recipe.need_truth()
     practised = practised_prompts(recipe)
     length = recipe.answer_length
     sft = load_model(against, device)

@@ -35,26 +35,22 @@ def open_feedback(stage: Stage, model: GPT) -> CorpusLoader:
     if stage.resuming and collected.is_file():
         return ComparisonCorpus.read(collected, valid_fraction=HELD_OUT)
     settings = stage.settings
+    length = settings.max_new_tokens
     corpus = stage.open_corpus()
     stage.say(f"feedback:  the model answers {settings.pairs:,} prompts, the rater ({settings.rater}) compares")
     rng = random.Random(settings.seed)
     if settings.rater == "film":
-        length = settings.max_new_tokens
         conversations = [c for c in corpus.train if isinstance(c, Conversation) and fits(model, c.turns[:-1], length)]
         rng.shuffle(conversations)
-        comparisons, dropped = film_samples(
-            model, conversations[: settings.pairs], settings.max_new_tokens, settings.seed
-        )
+        comparisons, dropped = film_samples(model, conversations[: settings.pairs], length, settings.seed)
     else:
-        prompts, lost = fit_prompts(model, prompts_of(corpus.train), settings.max_new_tokens)
+        prompts, lost = fit_prompts(model, prompts_of(corpus.train), length)
         rng.shuffle(prompts)
-        truth = stage.truth()
+        truth = stage.recipe.need_truth()
         rater = SimulatedRater(
             lambda prompt, answer: truth.grade(prompt, answer)["score"], settings.noise, settings.length_bias
         )
-        comparisons, dropped = rated_samples(
-            model, prompts[: settings.pairs], rater, settings.max_new_tokens, settings.seed
-        )
+        comparisons, dropped = rated_samples(model, prompts[: settings.pairs], rater, length, settings.seed)
         dropped += lost
     return CorpusLoader(comparisons, valid_fraction=HELD_OUT, dropped=dropped)
 

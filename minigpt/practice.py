@@ -34,7 +34,7 @@ def open_practice(stage: Stage) -> PPOTrainer:
     reward_folder: Path | None = None
     reward: Reward
     if arguments.reward == GRADER:
-        reward = grader_reward(stage.truth())
+        reward = grader_reward(stage.recipe.need_truth())
     else:
         reward_folder = stage.folder_of("reward", arguments.reward)
         reward = model_reward(load_reward_model(reward_folder, stage.runtime.device), model, settings.want)
@@ -93,8 +93,7 @@ def model_reward(model: RewardModel, policy: GPT, want: str = "") -> Reward:
     sign = model.sign_of(want)
 
     def reward(episodes: Sequence[Episode]) -> list[float]:
-        scores = model.score_ids([model.reading(episode.ids, episode.start) for episode in episodes])
-        return [sign * score for score in scores]
+        return [sign * score for score in model.score_ids(model.readings(episodes))]
 
     return reward
 

@@ -49,6 +49,13 @@ class Recipe:
         """What marks the answers, if the recipe's world is an invented one."""
         return TRUTHS[self.model["truth"]]() if "truth" in self.model else None
 
+    def need_truth(self) -> Truth:
+        """The truth. Raises UserError where nobody knows it."""
+        truth = self.truth()
+        if truth is None:
+            raise UserError(f"the recipe {self.name} names no truth, so no grader knows how good an answer is.")
+        return truth
+
     @property
     def about_town(self) -> bool:
         """Whether its chats are about the facts of Tinytown, so that the town's exam makes sense."""

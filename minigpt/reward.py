@@ -32,6 +32,7 @@ from .errors import UserError, nearest
 from .examples import Comparison, LabelledText, RatedAnswer, Turn
 from .judging import JudgementScores, judge_comparisons, judge_labels, judge_ratings
 from .model import GPT, evaluating
+from .ppo import Episode
 from .runtime import Runtime
 from .tokenizer import Tokenizer
 
@@ -133,6 +134,10 @@ class RewardModel(nn.Module):
             return EncodedAnswer(list(ids), start)
         lead = [self.tokenizer.bos, self.tokenizer.roles["assistant"]]
         return EncodedAnswer([*lead, *ids[start:]], len(lead))
+
+    def readings(self, episodes: Sequence[Episode]) -> list[EncodedAnswer]:
+        """`reading` of each episode."""
+        return [self.reading(episode.ids, episode.start) for episode in episodes]
 
     def score(self, examples: Sequence[tuple[Sequence[Turn], str]]) -> list[float]:
         """The reward of each (prompt, answer). Raises ValueError for one that does not fit the context."""

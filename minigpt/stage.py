@@ -28,7 +28,6 @@ from .sampling import Sampling
 from .state import METRICS, SAMPLES, STATE, TrainingState, read_log
 from .tokenizer import Tokenizer
 from .trainer import Trainer
-from .truth import Truth
 
 MODELS = Path("trained_models")
 COMPARISONS = "comparisons.jsonl"  # what a simulated rater said, beside the reward model that learned from it
@@ -95,13 +94,6 @@ class Stage:
                 for name in present:
                     (folder / name).unlink()
             write_atomically(folder / "tokenizer.model", tokenizer.model)
-
-    def truth(self) -> Truth:
-        """What marks the answers. Raises UserError where nobody knows it."""
-        truth = self.recipe.truth()
-        if truth is None:
-            raise UserError(f"the recipe {self.recipe.name} names no truth, so no grader knows how good an answer is.")
-        return truth
 
     def say(self, text: str) -> None:
         if self.runtime.is_main:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .corpus.tinytown import Town
+from .corpus.tinytown.marks import enough, marks_and_score
 from .corpus.tinytown.opinion_grader import VisitTruth
 from .corpus.tinytown.script_grader import ScriptTruth
 from .corpus.tinytown.summaries import SummaryTruth
@@ -50,14 +51,7 @@ class TownTruth:
 
     def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
         grade = self.town.grade(prompt, answer)
-        return {name: float(getattr(grade, name)) for name in self.marks} | {"score": grade.score}
-
-
-def enough(prompts: Sequence[Prompt], count: int) -> list[Prompt]:
-    """The first `count` of the prompts. Raises UserError if there are fewer."""
-    if len(prompts) < count:
-        raise UserError(f"there are only {len(prompts):,} questions of this kind that were not practised; ask fewer.")
-    return list(prompts[:count])
+        return marks_and_score(grade, self.marks)
 
 
 #: What a recipe may name as its truth.

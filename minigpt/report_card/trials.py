@@ -119,8 +119,9 @@ def check_questions(recipe: Recipe, truth: Truth, count: int) -> None:
             Town().questions(which, count, unseen_phrasing=new_wording)
         except ValueError as error:
             raise UserError(f"--questions {count}: {error}.") from None
+    practised = practised_prompts(recipe)
     for column in truth.columns:
-        truth.prompts(column, count, practised_prompts(recipe))
+        truth.prompts(column, count, practised)
 
 
 def exam(models: dict[str, GPT], count: int) -> dict[str, dict[str, Any]]:

@@ -4,14 +4,12 @@ and what only reads waits for its turn at the bench."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 from ..pipeline import FeatureExtraction, Reward, Sentiment, TextGeneration, batched
 from ..reward import RewardModel
 from .errors import ApiError, bad_value
 from .models import Entry
-from .replies import Reply
 from .service import Body, Service
 
 Results = list[Any]
@@ -45,24 +43,14 @@ class Pipelines:
         if not body["do_sample"]:
             wanted["temperature"] = 0.0
         seed = self.service.sampling(wanted).seed
-        replies: list[Reply] = []
-        with ExitStack() as stack:
-            for i, prompt in enumerate(prompts):
-                messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-                try:
-                    reply = self.service.chat(
-                        {**wanted, "messages": messages, "seed": (seed + i) % (1 << 31)}, kind="pipe"
-                    )
-                except ApiError as error:
-                    if isinstance(prompt, str) and error.param == "messages":
-                        error.param = "inputs"
-                    raise
-                stack.callback(self.service.finish, reply, {})
-                stack.callback(reply.ticket.cancel)
-                replies.append(reply)
-            for reply in replies:
-                for _ in reply.pieces(self.service.settings.tick_seconds, gone):
-                    pass
+        chats = [[{"role": "user", "content": p}] if isinstance(p, str) else p for p in prompts]
+        bodies = [{**wanted, "messages": chat, "seed": (seed + i) % (1 << 31)} for i, chat in enumerate(chats)]
+        try:
+            replies = self.service.side_by_side([(one, None) for one in bodies], "pipe", gone)
+        except ApiError as error:
+            if body["inputs"] is not None and error.param == "messages":
+                error.param = "inputs"
+            raise
         return [reply.loaded.tokenizer.decode(reply.ids) for reply in replies]
 
     def sentiment(self, body: Body) -> Results:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from ..examples import Turn
@@ -94,6 +95,23 @@ class Service:
         tokens = min(max_tokens, reserve - len(forced))
         about = {"kind": kind, "dropped": dropped, "forced": forced, "short": tokens < max_tokens}
         return self._begin(loaded, [*ids, *forced], tokens, body, **about)
+
+    def side_by_side(
+        self, wanted: Sequence[tuple[Body, str | None]], kind: str, gone: Callable[[], bool]
+    ) -> list[Reply]:
+        """The whole replies to several bodies, each with the model to ask, written at once. If one cannot be begun, the
+        others are cancelled and its ApiError goes on."""
+        replies: list[Reply] = []
+        with ExitStack() as stack:
+            for body, model in wanted:
+                reply = self.chat(body, model, kind)
+                stack.callback(self.finish, reply, {})
+                stack.callback(reply.ticket.cancel)
+                replies.append(reply)
+            for reply in replies:
+                for _ in reply.pieces(self.settings.tick_seconds, gone):
+                    pass
+        return replies
 
     def complete(self, body: Body) -> Reply:
         """Begin to go on with a text, as a document of the pre-training text goes on."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 
 from ..fulltext import snippet
 from .errors import ApiError
@@ -57,19 +56,10 @@ class Votes:
     def _answers(self, body: Body, models: tuple[str, str], attempt: int, gone: Callable[[], bool]) -> list[Reply]:
         """Both answers, written side by side with different seeds; greedy ones are drawn at a temperature if needed."""
         seed = body["seed"]
-        with ExitStack() as stack:
-            replies = []
-            for side, model in enumerate(models):
-                wanted = {**body, "seed": None if seed is None else (seed + 2 * attempt + side) % (1 << 31)}
-                if attempt and body["temperature"] == 0:
-                    wanted["temperature"] = 0.7
-                reply = self.service.chat(wanted, model, kind="pair")
-                stack.callback(self.service.finish, reply, {})
-                stack.callback(reply.ticket.cancel)
-                replies.append(reply)
-            for reply in replies:
-                for _ in reply.pieces(self.service.settings.tick_seconds, gone):
-                    pass
+        drawn = {"temperature": 0.7} if attempt and body["temperature"] == 0 else {}
+        seeds = [None if seed is None else (seed + 2 * attempt + side) % (1 << 31) for side in range(2)]
+        bodies = [{**body, "seed": own, **drawn} for own in seeds]
+        replies = self.service.side_by_side(list(zip(bodies, models, strict=True)), "pair", gone)
         if any(reply.note == "stopped" for reply in replies):
             raise ApiError(503, "stopped", "The pair was not finished.")
         return replies

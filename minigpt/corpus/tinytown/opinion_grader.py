@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from ...errors import UserError
 from ...examples import Prompt, Turn
+from .marks import enough, marks_and_score
 from .opinions import (
     BLAME,
     HEADLINES_ABOUT,
@@ -67,14 +67,13 @@ class VisitTruth:
 
     def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
         drawn = headlines(HEADLINES_ABOUT if column == "headlines" else UNSEEN_HEADLINES)
-        fresh = [headline for headline in drawn if headline.lower() not in practised]
-        if len(fresh) < count:
-            raise UserError(f"there are only {len(fresh):,} headlines of this kind that were not practised; ask fewer.")
-        return [Prompt((Turn("user", h),), h) for h in random.Random(f"{seed}/{column}").sample(fresh, count)]
+        fresh = [Prompt((Turn("user", h),), h) for h in drawn if h.lower() not in practised]
+        enough(fresh, count, "headlines")
+        return random.Random(f"{seed}/{column}").sample(fresh, count)
 
     def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
         grade = grade_opinion(prompt[-1].text, answer)
-        return {name: float(getattr(grade, name)) for name in self.marks} | {"score": grade.score}
+        return marks_and_score(grade, self.marks)
 
 
 def grade_opinion(headline: str, text: str) -> OpinionGrade:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ...errors import UserError
 from ...examples import Prompt, Turn
 from ..script import CONTEXT_LINES
 from .grader import reads_well, words_of
+from .marks import enough, marks_and_score
 from .people import FIRST_NAMES, PET_NAMES
 from .questions import any_of
 from .script import (
@@ -153,12 +153,12 @@ class ScriptTruth:
                 known.add(words)
                 found.append(Prompt((Turn("user", lines),), words))
                 if len(found) == count:
-                    return found
-        raise UserError(f"there are only {len(found):,} scenes of this kind that were not practised; ask fewer.")
+                    break
+        return enough(found, count, "scenes")
 
     def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
         grade = self.grader.grade(prompt[-1].text if prompt else "", answer)
-        return {name: float(getattr(grade, name)) for name in self.marks} | {"score": grade.score}
+        return marks_and_score(grade, self.marks)
 
 
 def asking_lines(scene: Scene, star: Resident) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ...examples import Prompt, Turn
 from .gossip import DEEDS, MOODS, SMALL_NEWS, THINGS, Gossip
+from .marks import marks_and_score
 from .places import DAYS, PLACES
 from .questions import PERSON, any_of
 from .world import World
@@ -94,4 +95,4 @@ class SummaryTruth:
 
     def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
         grade = grade_summary(prompt[-1].text if prompt else "", answer)
-        return {name: float(getattr(grade, name)) for name in self.marks} | {"score": grade.score}
+        return marks_and_score(grade, self.marks)
