@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from web_helpers import QUESTION, chat, error_of, make_app, read_stream
@@ -194,3 +196,17 @@ def test_too_many_looks_at_once_are_sent_away(models, tmp_path):
         response = client.post("/api/beam", json=body)
     assert response.status_code == 429 and int(response.headers["Retry-After"]) >= 1
     app.close()
+
+
+def test_the_reward_beside_an_answer_is_of_its_recipe_or_else_one_that_judges_answers():
+    """A sentiment model, however new, says nothing about the answers of another recipe."""
+    found = {"town/reward": (1, True), "town/older": (0, True), "expand/reward": (9, False)}
+    entries = {
+        name: SimpleNamespace(
+            name=name, recipe=name.split("/")[0], stage="reward", signature=(age, 0), card={"reads_prompt": reads}
+        )
+        for name, (age, reads) in found.items()
+    }
+    shelf = SimpleNamespace(entries=lambda: entries, extra=lambda kind, entry, load: entry.name)
+    chosen = {recipe: judge.Judge(shelf).reward(recipe=recipe).name for recipe in ("town", "expand", "movie")}
+    assert chosen == {"town": "town/reward", "expand": "expand/reward", "movie": "town/reward"}

@@ -41,7 +41,8 @@ class Judge:
         self.shelf = shelf
 
     def reward(self, name: str | None = None, recipe: str | None = None) -> Reward:
-        """The named reward model, or the newest one, of that recipe if it has one. ApiError 404 for a wrong name."""
+        """The named reward model; or the newest one, of that recipe if it has one, and rather one that judges answers
+        than one that labels texts. ApiError 404 for a wrong name."""
         entries = self.shelf.entries()
         if name is not None:
             if name not in entries or entries[name].chats:
@@ -50,7 +51,11 @@ class Judge:
         rewards = [e for e in entries.values() if e.stage == "reward" and not e.name.endswith(".previous")]
         if not rewards:
             return Reward(None, reason="There is no reward model yet; run_reward.py trains one.")
-        return self._load(max(rewards, key=lambda e: (e.recipe == recipe, e.signature[0])))
+
+        def fitness(entry: Entry) -> tuple[bool, bool, int]:
+            return entry.recipe == recipe, entry.card.get("reads_prompt", True), entry.signature[0]
+
+        return self._load(max(rewards, key=fitness))
 
     def _load(self, entry: Entry) -> Reward:
         try:
