@@ -2,122 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import socket
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("trafilatura", reason="collecting is an optional extra: pip install -e .[collect]")
 
+from collect_site import html
+
 from minigpt.corpus import TextCorpus
-from minigpt.corpus.collect import __main__ as command
-from minigpt.corpus.collect import extract, visitor
-from minigpt.corpus.collect.collector import Hosts, saved_pages
+from minigpt.corpus.collect import extract
+from minigpt.corpus.collect.collector import saved_pages
 from minigpt.corpus.collect.extract import feed_links, kind_of
-from minigpt.corpus.collect.visitor import AGENT, Skipped, Visitor, web_address
+from minigpt.corpus.collect.visitor import AGENT, Visitor, web_address
 from minigpt.corpus.doccano import DoccanoRow
 from minigpt.errors import UserError
 
-
-def html(about: str, title: str = "News") -> bytes:
-    """A page with a menu and a footer around two paragraphs about something."""
-    first = f"In the harbour everybody speaks of {about}, and nobody knows how it began. " * 3
-    second = f"When evening comes, {about} will be forgotten, and somebody plays the old accordion again. " * 3
-    return (
-        f"<!DOCTYPE html><html><head><meta charset='utf-8'><title>{title}</title></head><body>"
-        "<nav><a href='/'>Home</a> <a href='/login'>Log in</a></nav>"
-        f"<article><h1>{title}</h1><p>{first}</p><p>{second}</p></article>"
-        "<footer>Cookies and imprint</footer></body></html>"
-    ).encode()
-
-
-class Site(ThreadingHTTPServer):
-    """Serves `answers`, (status, type, body) or a path that redirects, by path; remembers who asked for what."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers: dict[str, tuple[int, str, bytes]] = {}
-        self.redirects: dict[str, str] = {}
-        self.asked: list[str] = []
-        self.agents: set[str | None] = set()
-        self.closing = threading.Event()
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-    def page(self, path: str, about: str = "") -> str:
-        self.answers[path] = (200, "text/html", html(about or f"the matter of {path}"))
-        return self.url(path)
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Site
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.server.agents.add(self.headers.get("User-Agent"))
-        if self.path == "/slow":
-            self.send_response(200)
-            self.end_headers()
-            with contextlib.suppress(OSError):  # the visitor leaves
-                for _ in range(200):  # longer than any visitor here waits
-                    self.wfile.write(b"<html>")
-                    if self.server.closing.wait(0.05):
-                        break
-            return
-        if (target := self.server.redirects.get(self.path)) is not None:
-            self.send_response(302)
-            self.send_header("Location", target)
-            self.end_headers()
-            return
-        status, kind, body = self.server.answers.get(self.path, (404, "text/html", b"<html>nothing here</html>"))
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Site()
-    thread = threading.Thread(target=site.serve_forever, daemon=True)
-    thread.start()
-    yield site
-    site.closing.set()
-    site.shutdown()
-    site.server_close()
-    thread.join()
-
-
-@pytest.fixture
-def collect(monkeypatch, tmp_path, capsys):
-    """Runs the command on a store in tmp_path; returns what it printed."""
-
-    def run(*words: object) -> str:
-        line = [*map(str, words), "--store", str(tmp_path / "pages.sqlite")]
-        monkeypatch.setattr(sys, "argv", ["collect", *line])
-        command.main()
-        return capsys.readouterr().out
-
-    return run
-
-
-def hurried(**options) -> Visitor:
-    return Visitor(**{"delay": 0.0, "timeout": 5.0, **options})
+pytest_plugins = ["collect_fixtures"]
 
 
 # From disk.
@@ -241,81 +146,6 @@ def feed(*links: str, atom: bool = False) -> bytes:
 def test_a_saved_feed_leads_to_its_pages(site, collect, tmp_path):
     (tmp_path / "feed.xml").write_bytes(feed(site.page("/one"), site.page("/two"), site.url("/one")))
     assert " 2 kept" in collect("add", tmp_path / "feed.xml", "--delay", "0")
-
-
-@pytest.mark.parametrize("status", [401, 403, 500, 503])
-def test_a_host_that_hides_its_rules_is_left_alone(site, status):
-    site.answers["/robots.txt"] = (status, "text/plain", b"")
-    url = site.page("/one")
-    guest = hurried()
-    for _ in range(2):
-        with pytest.raises(Skipped) as skipped:
-            guest.fetch(url)
-    assert skipped.value.later == (status >= 500) and site.asked == ["/robots.txt"]
-
-
-def test_a_host_without_rules_allows_everything(site):
-    assert hurried().fetch(site.page("/one")).data == html("the matter of /one")
-
-
-def test_a_busy_host_is_not_asked_again_in_this_run(site):
-    urls = [site.url(f"/{i}") for i in range(5)]
-    site.answers["/0"] = (429, "text/html", b"")
-    guest = hurried()
-    for url in urls:
-        with pytest.raises(Skipped) as skipped:
-            guest.fetch(url)
-        assert skipped.value.later
-    assert site.asked == ["/robots.txt", "/0"]
-
-
-@pytest.mark.parametrize(
-    "rules, gap", [("", 2.0), ("Crawl-delay: 7", 7.0), ("Crawl-delay: 0.5", 2.0), ("Request-rate: 1/10s", 10.0)]
-)
-def test_a_host_is_asked_as_often_as_it_likes(site, monkeypatch, rules, gap):
-    """The clock is ours: it moves only while the visitor sleeps."""
-    now, naps = 100.0, []
-
-    def sleep(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-        naps.append(seconds)
-
-    monkeypatch.setattr(visitor, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
-    site.answers["/robots.txt"] = (200, "text/plain", f"User-agent: *\n{rules}\n".encode())
-    guest = Visitor(delay=2.0)
-    for path in ("/one", "/two", "/three"):
-        guest.fetch(site.page(path))
-    assert naps[0] == 0 and naps[2:] == [gap, gap]  # the first page follows upon the rules, by our own delay
-    assert guest.ready(site.url("/one")) == now + gap and guest.ready("http://example.org/") == 0
-
-
-def test_hosts_take_turns():
-    ready = {"a.org": 3.0, "b.org": 1.0}
-    line = Hosts(SimpleNamespace(ready=lambda url: ready[url.split("/")[2]]))
-    for url in ("http://a.org/1", "http://a.org/2", "http://b.org/1", "http://b.org/2", "http://a.org/1"):
-        line.add(url)
-    visited = []
-    for url in line:
-        visited.append(url)
-        ready[url.split("/")[2]] += 10
-    assert visited == ["http://b.org/1", "http://a.org/1", "http://b.org/2", "http://a.org/2"]
-
-
-def test_a_redirect_goes_where_it_may(site):
-    site.page("/new")
-    site.page("/private")
-    site.answers["/robots.txt"] = (200, "text/plain", b"User-agent: minigpt-collect\nDisallow: /private\n")
-    site.redirects |= {"/old": "/new", "/file": "file:///etc/passwd", "/loop": "/loop", "/in": "/private",
-                       "/else": f"http://localhost:{site.server_port}/new"}  # fmt: skip
-    guest = hurried()
-    assert guest.fetch(site.url("/old")).url == site.url("/new")
-    for path, reason in {
-        "/file": "no web address", "/loop": "circles", "/in": "robots.txt", "/else": "private network",
-    }.items():  # fmt: skip
-        with pytest.raises(Skipped, match=reason):
-            guest.fetch(site.url(path))
-    assert "/private" not in site.asked
 
 
 def test_ctrl_c_keeps_what_there_is(site, collect, monkeypatch):
