@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import flags
+from . import flags, mood
 from .checkpoint import load_model, need_tokenizer
 from .errors import UserError
 from .files import read_json, to_json, write_together
@@ -61,6 +61,9 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     if recipe.about_town:
         print(f"exam:      {', '.join(models)}, three columns of {questions} questions", flush=True)
         report["exam"] = trials.exam(models, questions)
+    if reward is not None and reward.labels and "sft" in trained:
+        print(f"mood:      {mood.PROMPTS} held-out prompts, at temperature 1", flush=True)
+        report["mood"] = trials.mood(recipe, home, device)
     if truth is not None:
         report["questions"] = questions
         if "sft" in trained:

@@ -12,17 +12,22 @@ import pytest
 import torch
 from conftest import WORDS, make_model, make_ppo, questions
 
-from minigpt import GPT, LabelledText, Trainer, Turn, UserError
+from minigpt import GPT, LabelledText, Trainer, Turn, UserError, report
+from minigpt.checkpoint import save_model
 from minigpt.contest import divergence
 from minigpt.corpus import LabelCorpus, MessagesCorpus
 from minigpt.corpus.tinytown.opinion_grader import VisitTruth, grade_opinion, read_headline
 from minigpt.corpus.tinytown.opinions import HEADLINES_ABOUT, UNSEEN_HEADLINES, expand_file, headlines, sentiment_file
 from minigpt.corpus.tinytown.world import World
+from minigpt.examples import Prompt
 from minigpt.judging import bootstrap_interval
+from minigpt.mood import measure_moods
 from minigpt.policy import write_answers
 from minigpt.ppo import Episode, distinct
 from minigpt.practice import model_reward, split_prompts
-from minigpt.recipe import load_recipe
+from minigpt.recipe import Recipe, load_recipe
+from minigpt.report_card.page import Page, render
+from minigpt.report_card.sections import SECTIONS
 from minigpt.reward import Judgement, RewardModel, load_reward_model, save_reward_model
 from minigpt.runtime import detect
 from minigpt.sampling import Sampling
@@ -112,6 +117,66 @@ def test_one_model_becomes_glad_and_cross_and_stays_itself(mood, speaker):
     for name in ("positive", "negative"):
         assert distinct([episode.text for episode in episodes[name]]) > 0.7 * variety
         assert 0 < divergence(models[name], speaker, episodes[name]) < 4
+
+
+RECIPE = """
+title = "Moods"
+[sft]
+corpus = "talks.jsonl"
+format = "messages"
+[reward]
+corpus = "labels.jsonl"
+format = "labels"
+[ppo]
+corpus = "talks.jsonl"
+format = "messages"
+max_new_tokens = 9
+"""
+
+
+@pytest.fixture
+def moody(mood, speaker, tokenizer, tmp_path: Path, monkeypatch) -> tuple[Recipe, Path]:
+    """A recipe, and a folder with an SFT model, two policies, one of a run before, and the judge of their mood."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "moody.toml").write_text(RECIPE, encoding="utf-8")
+    talks = [
+        {"messages": [{"role": "user", "content": f"the {i}?"}, {"role": "assistant", "content": "a"}]}
+        for i in range(240)
+    ]
+    (tmp_path / "talks.jsonl").write_text("\n".join(map(json.dumps, talks)), encoding="utf-8")
+    home = tmp_path / "moody"
+    frank = copy.deepcopy(speaker)
+    with torch.no_grad():
+        frank.embed_tokens.weight *= 4
+    for name, model in {"sft": speaker, "ppo": frank, "ppo-negative": speaker, "ppo.previous": speaker}.items():
+        save_model(home / name, model, tokenizer, {"stage": name[:3], "finished": True})
+    save_reward_model(home / "reward", mood, {"stage": "reward", "finished": True})
+    return load_recipe(str(tmp_path / "moody.toml")), home
+
+
+def test_every_policy_of_a_recipe_is_asked_for_its_mood(moody, mood, speaker):
+    recipe, home = moody
+    moods = measure_moods(recipe, home, torch.device("cpu"))
+    assert moods.label == "positive" and list(moods.entrants) == ["sft", "ppo", "ppo-negative"]
+    prompts = [Prompt((Turn("user", text),)) for text in moods.prompts]
+    said = write_answers(speaker, prompts, 9, Sampling(seed=0))[0]
+    wanted = torch.tensor(mood.log_odds(model_reward(mood, speaker)(said))).sigmoid()
+    sft, ppo, same = moods.entrants.values()
+    assert sft.wanted == pytest.approx(float(wanted.mean()), abs=1e-4) and sft == same
+    assert sft.interval[0] < sft.wanted < sft.interval[1]
+    assert sft.kl == 0 and ppo.kl > 0.01
+    assert sft.longer == pytest.approx(sum(len(e.text) for e in said) / sum(map(len, moods.prompts)))
+
+
+def test_the_report_card_shows_the_moods(moody):
+    recipe, home = moody
+    card = report.make_report(recipe, home, 0, 0, torch.device("cpu"))
+    page = render(Page(card, {}, {}), SECTIONS)
+    moods = measure_moods(recipe, home, torch.device("cpu")).entrants
+    for name, mood in moods.items():
+        assert f"{mood.wanted:.1%}</data>" in page and f"{mood.interval[0]:.1%} to {mood.interval[1]:.1%}" in page, name
+    (home.parent / "talks.jsonl").unlink()
+    assert report.make_report(recipe, home, 0, 0, torch.device("cpu"))["mood"] == {}
 
 
 def test_the_bootstrap_holds_the_mean_and_narrows_with_more_values():

@@ -11,7 +11,7 @@ from ..recipe import STAGES
 from .measures import SHARE, STAGE_NAMES, Measure, measure
 
 Path = tuple[str, ...]
-COMPARED = ("stages", "exam", "contest", "answers")
+COMPARED = ("stages", "exam", "contest", "mood", "answers")
 #: Texts that are compared too: they say why numbers changed.
 IDENTITIES = ("sha256", "machine")
 
@@ -60,6 +60,10 @@ class Change:
                 return f"{STAGE_NAMES[stage]}, exam"
             case ("contest", column, entrant, _):
                 return f"{STAGE_NAMES.get(entrant, entrant)}, contest, {column.replace('_', '-')}"
+            case ("mood", _, entrant, _):
+                return f"{STAGE_NAMES.get(entrant, entrant)}, mood"
+            case ("mood", _):
+                return "Mood"
             case ("answers", prompt, _, stage, _):
                 return f"{STAGE_NAMES[stage]} on “{prompt}”"
         return STAGE_NAMES[self.path[1]]
@@ -109,6 +113,8 @@ def sample_size(report: dict[str, Any], path: Path) -> int | None:
     """Of how many questions or judgements a share is the share; None if that is not known."""
     if path[0] == "contest":
         return report["questions"]
+    if path[0] == "mood":
+        return None  # a mean of probabilities is no share of so many answers
     owner = look_up(report, path[:-1]) or {}
     return owner.get("questions") or owner.get("examples")
 

@@ -1,4 +1,4 @@
-"""The sections of the page, in their order: stages, curves, reward model, PPO, answers, truth, knobs."""
+"""The sections of the page, in their order: stages, curves, reward model, PPO, answers, mood, truth, knobs."""
 
 from __future__ import annotations
 
@@ -205,6 +205,26 @@ def truth_section(page: Page) -> Markup | None:
     return join(*parts)
 
 
+def mood_section(page: Page) -> Markup | None:
+    """For a reward model of labels: how likely the answers of each policy bear the label."""
+    mood = page.report.get("mood")
+    if not mood:
+        return None
+    names = ("wanted", "distinct_2", "longer", "kl")
+    rows = []
+    for name, row in mood["entrants"].items():
+        wanted, *others = (page.number("mood", "entrants", name, number) for number in names)
+        low, high = row["interval"]
+        wanted = join(wanted, tag("span", f"{low:.1%} to {high:.1%}", class_="change"))
+        rows.append([entrant(name), wanted, *others, tag("div", row["example"], class_="wide", dir="auto")])
+    title = f"How likely an answer is {mood['label']}, by the reward model"
+    more = f"mean over {mood['prompts']:,} held-out prompts at temperature 1, with its interval (95%)"
+    columns = ["Stage", *(measure(name).label for name in names), f"“{mood['asked']}”"]
+    chart = dot_plot(title, {entrant(n): {mood["label"]: (r["wanted"], tuple(r["interval"]))}
+                             for n, r in mood["entrants"].items()})  # fmt: skip
+    return join(chart, table(columns, rows, captioned(title, more), {1, 2, 3, 4}))
+
+
 def exam_tables(page: Page, exam: dict[str, Any], count: int) -> list[Markup]:
     """What the stages know of Tinytown, and who is asked about."""
     rows = []
@@ -289,6 +309,7 @@ SECTIONS: dict[str, tuple[str, Section]] = {
     "reward": ("Reward model", reward_section),
     "ppo": ("PPO", ppo_section),
     "answers": ("The same prompts, every stage", answers_section),
+    "mood": ("Mood", mood_section),
     "truth": ("The truth", truth_section),
     "knobs": ("Knobs", knobs_section),
 }

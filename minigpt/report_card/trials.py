@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..exam import COLUMNS, ask, ask_with_examples, mark
 from ..examples import Document, Prompt, Turn
 from ..model import GPT
+from ..mood import measure_moods
 from ..practice import split_prompts
 from ..recipe import Recipe
 from ..reward import RewardModel
@@ -147,6 +148,17 @@ def contest(
         column: {name: {k: rounded(v) for k, v in result.as_row().items()} for name, result in rows.items()}
         for column, rows in results.items()
     }
+
+
+def mood(recipe: Recipe, home: Path, device: torch.device) -> dict[str, Any]:
+    """{"label": what the reward model wants, "entrants": {name: mood}}; empty where the recipe's corpus is not on this
+    machine. See `minigpt.mood`."""
+    try:
+        moods = measure_moods(recipe, home, device)
+    except UserError:
+        return {}
+    rows = {name: {k: rounded(v) for k, v in mood.as_row().items()} for name, mood in moods.entrants.items()}
+    return {"label": moods.label, "prompts": len(moods.prompts), "asked": moods.prompts[0], "entrants": rows}
 
 
 def rounded(value: Any) -> Any:
