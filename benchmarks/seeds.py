@@ -1,6 +1,6 @@
 """Does alignment work, or did it work once? Reward model and PPO of Tinytown from scratch, for several seeds.
 
-    python benchmarks/seeds.py                 five seeds, about five minutes each on two cores
+    python benchmarks/seeds.py                 five seeds, about seven minutes each on two cores
     python benchmarks/seeds.py --seeds 2
 
 Every seed has its own answers to compare, its own reward model and its own PPO run, all from the same SFT model. PPO
@@ -76,7 +76,7 @@ def line(row: dict) -> str:
 def main() -> None:
     parser = flags.Parser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds (default 5)")
-    parser.add_argument("--questions", type=int, default=400, help="questions in each column (default 400)")
+    parser.add_argument("--questions", type=int, default=800, help="questions in each column (default 800)")
     arguments = parser.parse_args()
     print(
         "                                         asked residents                                 "

@@ -37,7 +37,7 @@ from .tokenizer import Tokenizer
 
 WEIGHTS, CARD = "model.safetensors", "minigpt.json"
 HEAD = "score.weight"  # the name that Hugging Face gives the head of a model that scores
-GATE = "gate."  # what the parameters of a reward model's gate begin with
+GATE = "regret."  # what the parameters of a reward model's gate begin with
 MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 

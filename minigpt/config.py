@@ -167,7 +167,7 @@ class RewardConfig(TrainingConfig):
     length_bias: float = setting(0.0, "what each word of an answer is worth to the rater, beside quality from 0 to 1")
     max_new_tokens: int = setting(48, "longest answer that the SFT model gives to the rater")
     familiarity: float = setting(
-        0.0, "most that a token's log-probability, as the model itself sees it, may count in an answer's score"
+        0.0, "most that a token may cost an answer for each nat that it is less likely than the model's own choice"
     )
     augment: str = setting(
         "", "worse answers to make up for training, by commas: random (words), dup_tail (said twice), other (prompt's)"

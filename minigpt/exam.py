@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import flags
-from .checkpoint import load_model, need_tokenizer
+from .checkpoint import load_model, need_tokenizer, read_card
 from .corpus.tinytown import Question, Town
 from .corpus.tinytown.topics import capitalise
 from .decode import generate
@@ -24,6 +24,7 @@ from .errors import UserError
 from .model import GPT
 from .runtime import detect
 from .sampling import GREEDY, Sampling
+from .stage import MODELS
 
 BATCH = 100
 REPLY_TOKENS = 48
@@ -84,6 +85,12 @@ def mark(town: Town, questions: Sequence[Question], replies: Sequence[str]) -> M
     return Marks(sum(g.right for g in grades) / len(grades), sum(g.good for g in grades) / len(grades), len(grades))
 
 
+def that_write(home: Path) -> list[Path]:
+    """The model folders in `home`, but for reward models, which only read, and for what a later run has replaced."""
+    stages = {folder: read_card(folder).get("stage") for folder in sorted(home.glob("*/"))}
+    return [f for f, stage in stages.items() if stage not in (None, "reward") and not f.name.endswith(".previous")]
+
+
 def main() -> None:
     parser = flags.Parser(description=__doc__)
     parser.add_argument("--model", action="append", metavar="FOLDER", help="model folder; may be repeated")
@@ -98,8 +105,7 @@ def main() -> None:
     if arguments.questions < 1:
         raise UserError("--questions must be at least 1.")
     town = Town()
-    folders = [Path(m) for m in arguments.model or sorted(Path("trained_models/tinytown").glob("*/"))]
-    folders = [folder for folder in folders if not folder.name.endswith(".previous")]
+    folders = [Path(m) for m in arguments.model or ()] or that_write(MODELS / "tinytown")
     if not folders:
         raise UserError(
             "trained_models/tinytown holds no model; run run_pretrain.py and run_sft.py, or name one with --model."

@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .chat import CHATTY
 from .errors import UserError
 from .examples import Comparison, Conversation, Prompt, Turn
 from .model import GPT
-from .policy import write_answers
+from .policy import draw_answers, write_answers
 from .sampling import Sampling
 
 #: Says how good an answer to a prompt is; only differences count.
@@ -69,7 +70,7 @@ def rated_samples(
 def film_samples(
     model: GPT, conversations: Sequence[Conversation], max_new_tokens: int, seed: int
 ) -> tuple[list[Comparison], Counter[str]]:
-    """The film's own reply against a sampled one and against a reply from another scene, in turn.
+    """The film's own reply against what the model would say in a chat and against a reply from another scene, in turn.
 
     Films are not split over learning and measuring, but "What?" is said in many of them: each prompt is taken once.
     """
@@ -82,7 +83,8 @@ def film_samples(
     if repeated := len(conversations) - len(once):
         dropped["prompts that were taken already"] = repeated
     conversations = list(once.values())
-    invented = sample_texts(model, [Prompt(c.turns[:-1]) for c in conversations[::2]], max_new_tokens, seed)
+    asked = [Prompt(c.turns[:-1]) for c in conversations[::2]]
+    invented = [e.text for e in draw_answers(model, asked, max_new_tokens, replace(CHATTY, seed=seed))[0]]
     for i, conversation in enumerate(conversations):
         if i % 2 == 0:
             other = invented[i // 2]

@@ -37,7 +37,7 @@ from .runtime import Runtime
 from .tokenizer import Tokenizer
 
 AT_ONCE = 64  # answers that one forward pass scores
-LEAST_LOGPROB = -6.0  # what surprises more is not more wrong
+MOST_REGRET = 6.0  # what surprises more is not more wrong
 CARD_KEYS = ("gain", "bias", "reads_prompt", "familiarity", "labels")
 
 
@@ -50,9 +50,10 @@ class RewardModel(nn.Module):
     tells apart, the wanted one first.
 
     A shallow trunk cannot look a fact up, compare it with the answer and carry the verdict to the end in few layers.
-    But as a language model it knows which words surprise it, and a wrong fact does. With `familiarity`, the
-    log-probabilities of the answer's tokens are added to the head's score, each with a weight from 0 to `familiarity`
-    that a `gate` gives it: that of a name counts, that of a turn of phrase does not. 0 leaves the plain head.
+    But as a language model it knows which words it would not have said itself, and a wrong fact is one. With
+    `familiarity`, each token of the answer costs its regret, by how many nats it is less likely than the likeliest one,
+    times a weight from 0 to `familiarity` that a `gate` gives it: a name counts, a turn of phrase does not. 0 leaves
+    the plain head.
     """
 
     def __init__(
@@ -93,16 +94,17 @@ class RewardModel(nn.Module):
         rows = torch.arange(len(ids), device=ids.device)
         scores = self.head(hidden[rows, lengths - 1]).squeeze(-1).float()
         if self.gate is not None:
-            scores = scores + self.recognition(self.gate, hidden, ids, starts, lengths)
+            scores = scores - self.regret(self.gate, hidden, ids, starts, lengths)
         return scores
 
-    def recognition(self, gate: nn.Linear, hidden: Tensor, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
-        """How well the trunk, as a language model, knows each answer [B]: gated log-probabilities, summed."""
+    def regret(self, gate: nn.Linear, hidden: Tensor, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+        """How far each answer [B] is from what the trunk, as a language model, would have said: gated, summed."""
         mask = answer_mask(starts, lengths, ids.size(1))
-        logprobs = self.model.logits(hidden[:, :-1][mask]).float().log_softmax(-1)
-        chosen = logprobs.gather(-1, ids[:, 1:][mask][:, None]).squeeze(-1).clamp_min(LEAST_LOGPROB)
+        logits = self.model.logits(hidden[:, :-1][mask]).float()
+        chosen = logits.gather(-1, ids[:, 1:][mask][:, None]).squeeze(-1)
+        regrets = (logits.amax(-1) - chosen).clamp_max(MOST_REGRET)
         weights = self.familiarity * gate(hidden[:, 1:][mask]).squeeze(-1).float().sigmoid()
-        return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, weights * chosen).sum(1)
+        return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, weights * regrets).sum(1)
 
     def normalised(self, raw: Tensor) -> Tensor:
         return self.gain * raw + self.bias

@@ -9,7 +9,8 @@ from minigpt import Sampling, Turn
 from minigpt.chat import Chat, fit_turns
 from minigpt.corpus.loader import SHARED_TOKENIZER
 from minigpt.corpus.tinytown import Town
-from minigpt.exam import Marks, ask, ask_with_examples, mark
+from minigpt.exam import Marks, ask, ask_with_examples, mark, that_write
+from minigpt.files import to_json, write_atomically
 from minigpt.tokenizer import Tokenizer
 
 
@@ -91,3 +92,11 @@ def test_the_tokenizer_that_comes_with_minigpt_reads_the_town(town):
     tokenizer = Tokenizer.load(SHARED_TOKENIZER)
     names = [piece for resident in Town().residents for piece in resident.name.split()]
     assert sum(len(tokenizer.encode(f" {name}")) == 1 for name in names) > 0.9 * len(names)
+
+
+def test_all_models_that_write_are_examined(tmp_path):
+    cards = {"pretrain": "pretrain", "sft": "sft", "ppo": "ppo", "ppo.previous": "ppo", "reward": "reward"}
+    for name, stage in cards.items():
+        write_atomically(tmp_path / name / "minigpt.json", to_json({"stage": stage}).encode())
+    (tmp_path / "notes").mkdir()
+    assert [folder.name for folder in that_write(tmp_path)] == ["ppo", "pretrain", "sft"]

@@ -8,10 +8,12 @@ import pytest
 from conftest import WORDS, questions, small_talk
 
 from minigpt import Comparison, Conversation, CorpusLoader, Document, LabelledText, Sampling, Turn, UserError, generate
+from minigpt.chat import CHATTY
 from minigpt.corpus import ComparisonCorpus
 from minigpt.corpus.tinytown import Town
 from minigpt.examples import Prompt, RatedAnswer, prompts_of
 from minigpt.feedback import save_comparisons
+from minigpt.policy import draw_answers
 from minigpt.raters import SimulatedRater, film_samples, rated_samples, sample_texts
 
 ASKED = (Turn("user", "How are you?"),)
@@ -107,19 +109,19 @@ def test_samples_come_from_the_models_whole_distribution(speaker):
 # A film's own replies.
 
 
-def test_a_films_own_reply_stands_against_a_sampled_one_and_one_of_another_scene(speaker):
+def test_a_films_own_reply_stands_against_a_chatty_one_and_one_of_another_scene(speaker):
     scenes = small_talk(40, seed=5)
     comparisons, dropped = film_samples(speaker, scenes, 10, seed=0)
     assert len(comparisons) + sum(dropped.values()) == 40 and len(comparisons) > 30
     of_scene = {scene.group: scene for scene in scenes}
     replies = {scene.turns[-1].text for scene in scenes}
-    sampled = sample_texts(speaker, [Prompt(scene.turns[:-1]) for scene in scenes[::2]], 10, seed=0)
+    chatted = draw_answers(speaker, [Prompt(scene.turns[:-1]) for scene in scenes[::2]], 10, CHATTY)[0]
     for comparison in comparisons:
         scene = of_scene[comparison.group]
         assert comparison.prompt == scene.turns[:-1] and comparison.chosen == scene.turns[-1].text
         assert comparison.rejected != comparison.chosen
         number = scenes.index(scene)
-        assert comparison.rejected in replies if number % 2 else comparison.rejected == sampled[number // 2]
+        assert comparison.rejected in replies if number % 2 else comparison.rejected == chatted[number // 2].text
 
 
 def test_what_is_said_in_two_films_is_compared_in_one(speaker):

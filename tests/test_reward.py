@@ -17,7 +17,7 @@ from minigpt.checkpoint import load_model, save_model
 from minigpt.examples import RatedAnswer
 from minigpt.practice import model_reward
 from minigpt.reward import (
-    LEAST_LOGPROB,
+    MOST_REGRET,
     Judgement,
     RewardModel,
     judged_rows,
@@ -85,7 +85,7 @@ def test_ppo_02_the_end_piece_is_read_and_moving_it_changes_the_score(judge):
     assert abs(judge.score([(ASKED, "the bread and the")])[0] - score) > 1e-4
 
 
-def test_familiarity_adds_the_gated_log_probabilities_of_the_answer(judge):
+def test_familiarity_takes_off_the_gated_regret_of_the_answer(judge):
     """By one plain forward pass: of the answer's tokens and its end, not of the prompt's; and it is learned through."""
     answers = random_answers(judge.tokenizer, 4, seed=0)
     knowing = RewardModel(judge.model, familiarity=2.0).eval()
@@ -96,8 +96,26 @@ def test_familiarity_adds_the_gated_log_probabilities_of_the_answer(judge):
             logs = knowing.model(torch.tensor([answer.ids]))[0].log_softmax(-1)
             weights = 2.0 * knowing.gate(knowing.model.hidden_states(torch.tensor([answer.ids])))[0, :, 0].sigmoid()
         places = range(answer.start, len(answer.ids))
-        found = [float(weights[i] * logs[i - 1, answer.ids[i]].clamp_min(LEAST_LOGPROB)) for i in places]
-        assert score - without == pytest.approx(sum(found), abs=1e-4)
+        regrets = [(logs[i - 1].max() - logs[i - 1, answer.ids[i]]).clamp_max(MOST_REGRET) for i in places]
+        paid = sum(float(weights[i] * regret) for i, regret in zip(places, regrets, strict=True))
+        assert without - score == pytest.approx(paid, abs=1e-4) and paid > 0.01
+
+
+def test_the_favourite_words_of_the_model_cost_no_regret(judge):
+    knowing = RewardModel(judge.model, familiarity=2.0).eval()
+    knowing.head = judge.head
+    (asked,) = random_answers(judge.tokenizer, 1, seed=0)
+    ids = asked.ids[: asked.start]
+    for _ in range(6):
+        with torch.no_grad():
+            ids = [*ids, int(judge.model(torch.tensor([ids]))[0, -1].argmax())]
+    favourite = [asked._replace(ids=ids)]
+    assert knowing.score_ids(favourite) == pytest.approx(judge.score_ids(favourite), abs=1e-6)
+
+
+def test_regret_is_learned_through(judge):
+    answers = random_answers(judge.tokenizer, 4, seed=0)
+    knowing = RewardModel(judge.model, familiarity=2.0).eval()
     torch.nn.init.zeros_(knowing.head.weight)
     knowing.at_end(*answer_batch([answers], [0.0], judge.tokenizer.pad).flat()).sum().backward()
     assert knowing.model.embed_tokens.weight.grad.abs().sum() > 0 and knowing.gate.weight.grad.abs().sum() > 0
