@@ -25,6 +25,9 @@ from minigpt.state import METRICS, read_log
 HOME = Path("trained_models/tinytown")
 PICTURE = Path(__file__).parent / "pictures" / "goodhart.png"
 PRICES = (0.0, 0.3)
+#: The experiment's own settings: Tinytown's recipe may learn better one day, this one shall stay what it is.
+RATER = ("--familiarity", "0", "--learning-rate", "0.0015", "--matrix-rate", "0.006")
+POLICY = ("--ppo-epochs", "4", "--learning-rate", "0.0002", "--lam", "0.95", "--evaluations", "10")
 SHOWN = ("reward", "true_good", "true_right", "length", "kl")
 
 
@@ -37,7 +40,7 @@ def practise(reward: Path, price: float, updates: int) -> list[dict[str, Any]]:
     folder = HOME / f"ppo-careless-kl-{price:g}"
     unlimited = ("--max-kl", "1000", "--max-drift", "1000")
     run("run_ppo.py", "--reward", str(reward), "--out", str(folder), "--restart", "--kl", str(price),
-        "--updates", str(updates), "--evaluations", "10", *unlimited)  # fmt: skip
+        "--updates", str(updates), *POLICY, *unlimited)  # fmt: skip
     return [{"step": row["step"], **row["valid"]} for row, _ in read_log(folder / METRICS) if "valid" in row]
 
 
@@ -72,7 +75,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=40, help="updates of PPO at each price")
     arguments = parser.parse_args()
     reward = HOME / "reward-careless"
-    run("run_reward.py", "--out", str(reward), "--restart", "--pairs", str(arguments.pairs), "--familiarity", "0",
+    run("run_reward.py", "--out", str(reward), "--restart", "--pairs", str(arguments.pairs), *RATER,
         "--noise", str(arguments.noise), "--length-bias", str(arguments.length_bias))  # fmt: skip
     curves = {price: practise(reward, price, arguments.updates) for price in PRICES}
     print(f"{'price':>5}{'update':>8}" + "".join(f"{name:>12}" for name in SHOWN))

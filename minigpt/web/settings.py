@@ -22,7 +22,8 @@ RETRAIN: list[Command] = [
         "PPO",
         ["{python}", "{scripts}/run_ppo.py", "--recipe", "{recipe}", "--init-from", "{policy}",
          "--reward", "{models}/votes/reward", "--out", "{models}/votes/ppo", "--restart",
-         "--updates", "16", "--episodes", "64", "--minibatch", "32", "--kl", "0.1"],
+         "--updates", "16", "--episodes", "64", "--minibatch", "32", "--ppo-epochs", "4", "--kl", "0.1",
+         "--learning-rate", "0.0002", "--lam", "0.95"],
     ),
 ]  # fmt: skip
 
