@@ -156,6 +156,8 @@ def test_finished_runs_have_nothing_to_resume(home):
     assert fingerprint() == before
 
 
+# Run as a user would, though other tests have imported it.
+@pytest.mark.filterwarnings("ignore:'minigpt.report' found in sys.modules:RuntimeWarning")
 def test_the_report_card_tells_of_all_four_stages(home):
     run("minigpt.report", "--questions", "20", "--best-of", "0")
     page = (home / "report.html").read_text(encoding="utf-8")
