@@ -105,7 +105,7 @@ def main() -> None:
     parser = flags.Parser(description=__doc__)
     parser.add_argument("--recipe", default="persona", help="a recipe whose [sft] reads a script (default persona)")
     parser.add_argument("--model", type=Path, help="model folder (default trained_models/RECIPE/sft)")
-    parser.add_argument("--corpora-dir", help="folder with corpora already on disk")
+    flags.add_corpora_flag(parser)
     parser.add_argument("--scenes", type=int, default=400, help="scenes that are asked twice (default 400)")
     flags.add_machine_flags(parser)
     arguments = parser.parse_args()

@@ -11,22 +11,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
 from minigpt import flags
-from minigpt.chat import CHATTY
 from minigpt.checkpoint import load_model
 from minigpt.contest import answer, divergence, score
 from minigpt.corpus import ComparisonCorpus
 from minigpt.examples import Comparison, Prompt, Turn
 from minigpt.judging import wilson_interval
-from minigpt.policy import draw_answers
+from minigpt.model import GPT
 from minigpt.ppo import distinct
 from minigpt.practice import split_prompts
+from minigpt.raters import chat_texts
 from minigpt.recipe import load_recipe
 from minigpt.reward import RewardModel, load_reward_model
 from minigpt.runtime import detect
-from minigpt.stage import MODELS
+from minigpt.stage import COMPARISONS, MODELS
 from minigpt.window import fit_prompts
 
 PROMPTS = 200
@@ -39,45 +38,57 @@ QUESTIONS = (
 def show_accuracy(reward: RewardModel, name: str, own: Sequence[Comparison], others: Sequence[str]) -> None:
     """Print how often the film's own reply scores higher than the other one."""
     pairs = [(c, other) for c, other in zip(own, others, strict=True) if other not in ("", c.chosen)]
-    scores = [reward.score([(c.prompt, c.chosen), (c.prompt, other)]) for c, other in pairs]
-    right = sum(better > worse for better, worse in scores)
+    better = reward.score([(c.prompt, c.chosen) for c, _ in pairs])
+    worse = reward.score([(c.prompt, other) for c, other in pairs])
+    right = sum(a > b for a, b in zip(better, worse, strict=True))
     low, high = wilson_interval(right, len(pairs))
     print(f"{name:40}{right / len(pairs):7.1%} ({low:.1%} to {high:.1%}, {len(pairs)} pairs)")
+
+
+def show_stages(reward: RewardModel, models: dict[str, GPT], prompts: Sequence[Prompt], length: int) -> None:
+    """Print what the stages' answers at temperature 1 earn, how varied they are, and how far from the SFT model's."""
+    print(f"\n{len(prompts)} held-out prompts{'reward':>14}{'distinct-2':>14}{'tokens':>10}{'ended':>10}{'KL':>8}")
+    for name, model in models.items():
+        episodes = answer(model, prompts, length, seed=0)
+        earned = sum(score(reward, episodes)) / len(episodes)
+        tokens = sum(len(e.ids) - e.start for e in episodes) / len(episodes)
+        ended = sum(e.finished for e in episodes) / len(episodes)
+        print(
+            f"{name:20}{earned:+14.2f}{distinct([e.text for e in episodes]):14.3f}{tokens:10.1f}{ended:10.1%}"
+            f"{divergence(model, models['sft'], episodes):8.2f}"
+        )
+
+
+def show_chats(models: dict[str, GPT], length: int) -> None:
+    """Print each stage's replies to the ten questions."""
+    asked = [Prompt((Turn("user", question),)) for question in QUESTIONS]
+    replies = {name: chat_texts(model, asked, length, seed=0) for name, model in models.items()}
+    print()
+    for i, question in enumerate(QUESTIONS):
+        print(question, *(f"    {name:5}{texts[i]}" for name, texts in replies.items()), sep="\n")
 
 
 def main() -> None:
     parser = flags.Parser(description=__doc__)
     parser.add_argument("--recipe", default="movie", help="a recipe whose rater is the film (default movie)")
-    parser.add_argument("--corpora-dir", help="folder with corpora already on disk (or set MINIGPT_CORPORA)")
+    flags.add_corpora_flag(parser)
     flags.add_machine_flags(parser)
     arguments = parser.parse_args()
     recipe, device = load_recipe(arguments.recipe), detect(arguments.device, arguments.dtype).device
-    home = MODELS / recipe.name
+    home, length = MODELS / recipe.name, recipe.answer_length
     corpus = recipe.open_corpus("ppo", arguments.corpora_dir)
-    reward, sft = load_reward_model(home / "reward", device), load_model(home / "sft", device)
-    own = ComparisonCorpus.read(home / "reward" / "comparisons.jsonl").valid
-    asked = [Prompt(c.prompt) for c in own]
-    chatted = draw_answers(sft, asked, recipe.answer_length, replace(CHATTY, seed=len(asked)))[0]
+    reward = load_reward_model(home / "reward", device)
+    models = {"sft": load_model(home / "sft", device)}
+    if (home / "ppo").is_dir():
+        models["ppo"] = load_model(home / "ppo", device)
+    own = ComparisonCorpus.read(home / "reward" / COMPARISONS).valid
+    chatted = chat_texts(models["sft"], [Prompt(c.prompt) for c in own], length, seed=len(own))
     elsewhere = random.Random(0).sample([c.chosen for c in own], len(own))
-    show_accuracy(reward, "against what the model says in a chat", own, [e.text for e in chatted])
+    show_accuracy(reward, "against what the model says in a chat", own, chatted)
     show_accuracy(reward, "against a reply from another scene", own, elsewhere)
-    models = {name: load_model(home / name, device) for name in ("sft", "ppo") if (home / name).is_dir()}
-    prompts = fit_prompts(sft, split_prompts(corpus)[1], recipe.answer_length)[0][:PROMPTS]
-    print(f"\n{len(prompts)} held-out prompts{'reward':>14}{'distinct-2':>14}{'tokens':>10}{'ended':>10}{'KL':>8}")
-    for name, model in models.items():
-        episodes = answer(model, prompts, recipe.answer_length, seed=0)
-        scores = score(reward, episodes)
-        length = sum(len(e.ids) - e.start for e in episodes) / len(episodes)
-        ended = sum(e.finished for e in episodes) / len(episodes)
-        print(
-            f"{name:20}{sum(scores) / len(scores):+14.2f}{distinct([e.text for e in episodes]):14.3f}{length:10.1f}"
-            f"{ended:10.1%}{divergence(model, sft, episodes):8.2f}"
-        )
-    print()
-    asked = [Prompt((Turn("user", question),)) for question in QUESTIONS]
-    replies = {name: draw_answers(m, asked, recipe.answer_length, CHATTY)[0] for name, m in models.items()}
-    for i, question in enumerate(QUESTIONS):
-        print(question, *(f"    {name:5}{episodes[i].text}" for name, episodes in replies.items()), sep="\n")
+    prompts = fit_prompts(models["sft"], split_prompts(corpus)[1], length)[0][:PROMPTS]
+    show_stages(reward, models, prompts, length)
+    show_chats(models, length)
 
 
 if __name__ == "__main__":

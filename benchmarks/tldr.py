@@ -61,7 +61,7 @@ def show(what: str, right: float, count: int) -> None:
 
 def main() -> None:
     parser = flags.Parser(description=__doc__)
-    parser.add_argument("--corpora-dir", help="folder with corpora already on disk (or set MINIGPT_CORPORA)")
+    flags.add_corpora_flag(parser)
     parser.add_argument("--parts", type=int, default=5, help="parts of the cross-validation (default 5)")
     parser.add_argument("--sft-minutes", type=float, default=3.0, help="time for the SFT model (default 3)")
     flags.add_machine_flags(parser)

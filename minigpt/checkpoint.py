@@ -38,6 +38,7 @@ from .tokenizer import Tokenizer
 WEIGHTS, CARD = "model.safetensors", "minigpt.json"
 HEAD = "score.weight"  # the name that Hugging Face gives the head of a model that scores
 GATE = "regret."  # what the parameters of a reward model's gate begin with
+PREVIOUS = ".previous"  # what the folder of a finished model is called on, once a new run has taken its place
 MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 

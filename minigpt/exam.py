@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import flags
-from .checkpoint import load_model, need_tokenizer, read_card
+from .checkpoint import PREVIOUS, load_model, need_tokenizer, read_card
 from .corpus.tinytown import Question, Town
 from .corpus.tinytown.topics import capitalise
 from .decode import generate
@@ -88,7 +88,7 @@ def mark(town: Town, questions: Sequence[Question], replies: Sequence[str]) -> M
 def that_write(home: Path) -> list[Path]:
     """The model folders in `home`, but for reward models, which only read, and for what a later run has replaced."""
     stages = {folder: read_card(folder).get("stage") for folder in sorted(home.glob("*/"))}
-    return [f for f, stage in stages.items() if stage not in (None, "reward") and not f.name.endswith(".previous")]
+    return [f for f, stage in stages.items() if stage not in (None, "reward") and not f.name.endswith(PREVIOUS)]
 
 
 def main() -> None:

@@ -75,12 +75,16 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dtype", default="auto", help="auto, fp32 or bf16")
 
 
+def add_corpora_flag(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--corpora-dir", help="folder with corpora already on disk (also: the variable MINIGPT_CORPORA)")
+
+
 def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
     group = parser.add_argument_group("data and results")
     group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
     group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
     group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
-    group.add_argument("--corpora-dir", help="folder with corpora already on disk (also: the variable MINIGPT_CORPORA)")
+    add_corpora_flag(group)
     group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
     group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
     again = group.add_mutually_exclusive_group()

@@ -9,14 +9,14 @@ the recipe takes part. Held-out prompts, always the same, answered at temperatur
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from . import flags
-from .checkpoint import load_model, read_card
+from .checkpoint import PREVIOUS, load_model, read_card
 from .contest import answer, divergence, score
 from .errors import UserError
 from .judging import bootstrap_interval
@@ -44,9 +44,6 @@ class Mood:
     kl: float
     example: str
 
-    def as_row(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 class Moods(NamedTuple):
     """The label that the reward model wants, what was asked, and the mood of every entrant."""
@@ -59,7 +56,7 @@ class Moods(NamedTuple):
 def entrants(home: Path) -> list[str]:
     """The SFT model and every policy that has grown out of it, by the names of their folders."""
     folders = [home / "sft", *sorted(home.glob("ppo*"))]
-    return [f.name for f in folders if read_card(f).get("finished") and not f.name.endswith(".previous")]
+    return [f.name for f in folders if read_card(f).get("finished") and not f.name.endswith(PREVIOUS)]
 
 
 def measure_moods(recipe: Recipe, home: Path, device: torch.device, corpora: str | None = None) -> Moods:
@@ -92,7 +89,7 @@ def measure_moods(recipe: Recipe, home: Path, device: torch.device, corpora: str
 def main() -> None:
     parser = flags.Parser(description=__doc__)
     parser.add_argument("--recipe", default="expand", help="a recipe whose reward model learned from labels")
-    parser.add_argument("--corpora-dir", help="folder with corpora already on disk (or set MINIGPT_CORPORA)")
+    flags.add_corpora_flag(parser)
     flags.add_machine_flags(parser)
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe)

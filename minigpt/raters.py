@@ -27,6 +27,11 @@ def sample_texts(model: GPT, prompts: Sequence[Prompt], max_new_tokens: int, see
     return [episode.text for episode in write_answers(model, prompts, max_new_tokens, Sampling(seed=seed))[0]]
 
 
+def chat_texts(model: GPT, prompts: Sequence[Prompt], max_new_tokens: int, seed: int) -> list[str]:
+    """One answer to each prompt as a chat would give it: less varied than the model's own distribution."""
+    return [episode.text for episode in draw_answers(model, prompts, max_new_tokens, replace(CHATTY, seed=seed))[0]]
+
+
 @dataclass(frozen=True)
 class SimulatedRater:
     """Compares two answers by `judge`, with human weaknesses: `noise` is how often the choice is the wrong one,
@@ -84,7 +89,7 @@ def film_samples(
         dropped["prompts that were taken already"] = repeated
     conversations = list(once.values())
     asked = [Prompt(c.turns[:-1]) for c in conversations[::2]]
-    invented = [e.text for e in draw_answers(model, asked, max_new_tokens, replace(CHATTY, seed=seed))[0]]
+    invented = chat_texts(model, asked, max_new_tokens, seed)
     for i, conversation in enumerate(conversations):
         if i % 2 == 0:
             other = invented[i // 2]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import flags
-from .checkpoint import MODEL_FILES, load_model, need_tokenizer, read_card, save_model
+from .checkpoint import MODEL_FILES, PREVIOUS, load_model, need_tokenizer, read_card, save_model
 from .config import ModelConfig
 from .corpus import CorpusLoader
 from .corpus.loader import KINDS
@@ -86,7 +86,7 @@ class Stage:
                     f"{self.folder} holds files that are not a model's ({min(strangers)}); choose another --out."
                 )
             if read_card(folder).get("finished") and not TrainingState.exists(folder):
-                kept = folder.with_name(f"{folder.name}.previous")
+                kept = folder.with_name(f"{folder.name}{PREVIOUS}")
                 shutil.rmtree(kept, ignore_errors=True)
                 folder.rename(kept)
                 self.say(f"the former {self.folder} is now {kept.name}")

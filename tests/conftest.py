@@ -4,9 +4,11 @@ answer, and PPO on it."""
 from __future__ import annotations
 
 import copy
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +90,15 @@ def small_talk(count: int, seed: int = 0) -> list[Conversation]:
         )
         for i in range(count)
     ]
+
+
+def write_talks(path: Path) -> None:
+    """240 conversations of one question each, as a messages file."""
+    talks = [
+        {"messages": [{"role": "user", "content": f"the {i}?"}, {"role": "assistant", "content": "a"}]}
+        for i in range(240)
+    ]
+    path.write_text("\n".join(map(json.dumps, talks)), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from conftest import WORDS, make_model, make_ppo, questions
+from conftest import WORDS, make_model, make_ppo, questions, write_talks
 
 from minigpt import GPT, LabelledText, Trainer, Turn, UserError, report
 from minigpt.checkpoint import save_model
@@ -139,11 +139,7 @@ def moody(mood, speaker, tokenizer, tmp_path: Path, monkeypatch) -> tuple[Recipe
     """A recipe, and a folder with an SFT model, two policies, one of a run before, and the judge of their mood."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "moody.toml").write_text(RECIPE, encoding="utf-8")
-    talks = [
-        {"messages": [{"role": "user", "content": f"the {i}?"}, {"role": "assistant", "content": "a"}]}
-        for i in range(240)
-    ]
-    (tmp_path / "talks.jsonl").write_text("\n".join(map(json.dumps, talks)), encoding="utf-8")
+    write_talks(tmp_path / "talks.jsonl")
     home = tmp_path / "moody"
     frank = copy.deepcopy(speaker)
     with torch.no_grad():

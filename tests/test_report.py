@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TEXT, make_model, make_ppo
+from conftest import TEXT, make_model, make_ppo, write_talks
 
 from minigpt import UserError, flags, report
 from minigpt.checkpoint import save_model
@@ -101,11 +101,7 @@ def town(tmp_path_factory, speaker, tokenizer) -> Path:
     folder = tmp_path_factory.mktemp("town")
     (folder / "mine.toml").write_text(RECIPE, encoding="utf-8")
     (folder / "town.txt").write_text("\n\n".join([TEXT] * 20), encoding="utf-8")
-    talks = [
-        {"messages": [{"role": "user", "content": f"the {i}?"}, {"role": "assistant", "content": "a"}]}
-        for i in range(240)
-    ]
-    (folder / "talks.jsonl").write_text("\n".join(map(json.dumps, talks)), encoding="utf-8")
+    write_talks(folder / "talks.jsonl")
     home = folder / "trained_models" / "mine"
     losses = [{"step": i, "tokens": 20 * i, "train_loss": 5 - i, "tokens_per_second": 100 + i} for i in range(1, 5)]
     losses.append({"step": 4, "tokens": 80, "valid": {"loss": 1.5}})

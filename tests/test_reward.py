@@ -86,7 +86,7 @@ def test_ppo_02_the_end_piece_is_read_and_moving_it_changes_the_score(judge):
 
 
 def test_familiarity_takes_off_the_gated_regret_of_the_answer(judge):
-    """By one plain forward pass: of the answer's tokens and its end, not of the prompt's; and it is learned through."""
+    """By one plain forward pass: of the answer's tokens and its end, not of the prompt's."""
     answers = random_answers(judge.tokenizer, 4, seed=0)
     knowing = RewardModel(judge.model, familiarity=2.0).eval()
     knowing.head = judge.head

@@ -113,8 +113,6 @@ def sample_size(report: dict[str, Any], path: Path) -> int | None:
     """Of how many questions or judgements a share is the share; None if that is not known."""
     if path[0] == "contest":
         return report["questions"]
-    if path[0] == "mood":
-        return None  # a mean of probabilities is no share of so many answers
     owner = look_up(report, path[:-1]) or {}
     return owner.get("questions") or owner.get("examples")
 

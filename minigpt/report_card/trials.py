@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +158,7 @@ def mood(recipe: Recipe, home: Path, device: torch.device) -> dict[str, Any]:
         moods = measure_moods(recipe, home, device)
     except UserError:
         return {}
-    rows = {name: {k: rounded(v) for k, v in mood.as_row().items()} for name, mood in moods.entrants.items()}
+    rows = {name: {k: rounded(v) for k, v in asdict(mood).items()} for name, mood in moods.entrants.items()}
     return {"label": moods.label, "prompts": len(moods.prompts), "asked": moods.prompts[0], "entrants": rows}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from ..checkpoint import PREVIOUS
 from ..errors import UserError
 from ..examples import Turn
 from ..model import evaluating
@@ -48,7 +49,7 @@ class Judge:
             if name not in entries or entries[name].chats:
                 raise ApiError(404, "model_not_found", "There is no reward model of that name.", "reward_model")
             return self._load(entries[name])
-        rewards = [e for e in entries.values() if e.stage == "reward" and not e.name.endswith(".previous")]
+        rewards = [e for e in entries.values() if e.stage == "reward" and not e.name.endswith(PREVIOUS)]
         if not rewards:
             return Reward(None, reason="There is no reward model yet; run_reward.py trains one.")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..checkpoint import PREVIOUS
 from ..pipeline import FeatureExtraction, Reward, Sentiment, TextGeneration, batched
 from ..reward import RewardModel
 from .errors import ApiError, bad_value
@@ -82,7 +83,7 @@ class Pipelines:
         if name is None:
             if not able:
                 raise ApiError(404, "model_not_found", f"There is no {kind} model yet; {command} trains one.")
-            name = max(able, key=lambda entry: (not entry.name.endswith(".previous"), entry.signature[0])).name
+            name = max(able, key=lambda entry: (not entry.name.endswith(PREVIOUS), entry.signature[0])).name
         elif name not in [entry.name for entry in able]:
             raise ApiError(404, "model_not_found", f"There is no {kind} model of that name.", "model")
         reward = self.service.judge.reward(name)
