@@ -5,11 +5,13 @@
 
 One and the same model scores held-out lines of the character: after the lines that were really said before, after the
 last of them only, after those of another scene, and after nothing. Where the truth is known, scenes that nobody has
-written yet are also asked twice, the second time with what matters exchanged: does the answer follow?
+written yet are also asked twice, the second time with what matters exchanged: does the answer follow? And in chats
+somebody tells it something, hears what it says to that, and asks what it was told: does it remember?
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,12 +21,14 @@ from torch import Tensor
 from minigpt import flags
 from minigpt.answers import encode_answer
 from minigpt.checkpoint import load_model, need_tokenizer
+from minigpt.corpus.tinytown.script import MATTERS, OWN_FACTS
 from minigpt.corpus.tinytown.script_grader import ScriptTruth
-from minigpt.examples import Conversation, Turn
+from minigpt.examples import Conversation, Prompt, Turn
 from minigpt.judging import wilson_interval
 from minigpt.model import GPT, evaluating
 from minigpt.policy import draw_answers, read_answers, writings
 from minigpt.ppo import Episode
+from minigpt.raters import chat_texts
 from minigpt.recipe import load_recipe
 from minigpt.runtime import detect
 from minigpt.sampling import GREEDY, Sampling
@@ -101,6 +105,28 @@ def follow(model: GPT, truth: ScriptTruth, count: int, sampling: Sampling) -> No
     )
 
 
+def remember(model: GPT, truth: ScriptTruth, count: int) -> None:
+    """Print how often the second answer of a chat is right, in dialogue and in question-answer mode: what was said
+    first, or a fact of the character's own."""
+    rng, star = random.Random(1), truth.grader.star
+    told, asked = [], {"what it was told before": [], "its own facts": []}
+    for _ in range(count):
+        matter = rng.choice(list(MATTERS.values()))
+        told.append(Turn("user", matter.says_one.format(rng.choice(matter.values))))
+        asked["what it was told before"].append(Turn("user", matter.asks_own.format(star=star.first)))
+        asked["its own facts"].append(Turn("user", rng.choice(list(OWN_FACTS.values())).question.capitalize()))
+    replies = chat_texts(model, [Prompt((turn,)) for turn in told], ANSWER_TOKENS, seed=1)
+    for what, questions in asked.items():
+        chats = [(said, Turn("assistant", r), q) for said, r, q in zip(told, replies, questions, strict=True)]
+        row = f"asked for {what}: right"
+        for mode, kept in (("dialogue", 3), ("qa", 1)):
+            texts = chat_texts(model, [Prompt(chat[-kept:]) for chat in chats], ANSWER_TOKENS, seed=2)
+            right = sum(truth.grade(chat, text)["right"] for chat, text in zip(chats, texts, strict=True))
+            low, high = wilson_interval(right, count)
+            row += f" {right / count:.1%} in mode {mode} ({low:.1%} to {high:.1%})"
+        print(f"{row}, {count} chats")
+
+
 def main() -> None:
     parser = flags.Parser(description=__doc__)
     parser.add_argument("--recipe", default="persona", help="a recipe whose [sft] reads a script (default persona)")
@@ -118,6 +144,7 @@ def main() -> None:
     if isinstance(truth, ScriptTruth):
         for sampling in (GREEDY, Sampling(seed=1)):
             follow(model, truth, arguments.scenes, sampling)
+        remember(model, truth, arguments.scenes)
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def save_model(
     weights |= {name: value.detach().to(dtype).contiguous() for name, value in (heads or {}).items()}
     data = save(weights, metadata={"format": "pt"})
     context = model.config.max_position_embeddings
+    memory = {"memory": model.memory} if model.memory else {}
     write_together(
         {
             folder / WEIGHTS: data,
@@ -69,7 +70,7 @@ def save_model(
             folder / "tokenizer.model": tokenizer.model,
             folder / "tokenizer.json": to_json(hugging_face_tokenizer(tokenizer)),
             folder / "tokenizer_config.json": to_json(tokenizer_settings(context)),
-            folder / CARD: to_json({**card, "sha256": hashlib.sha256(data).hexdigest()}),
+            folder / CARD: to_json({**card, **memory, "sha256": hashlib.sha256(data).hexdigest()}),
         }
     )
 
@@ -103,6 +104,7 @@ def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, dict[str, Tenso
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
     model.answers = card.get("stage", "pretrain") != "pretrain"
+    model.memory = card.get("memory")
     return model, heads
 
 

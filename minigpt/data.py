@@ -148,7 +148,10 @@ class ConversationRows:
                 self.dropped[ENDS] += 1
             elif len(ids) < whole:
                 self.dropped["oldest turns of conversations too long for the context"] += 1
-            self.encoded.append((np.array(ids, dtype=np.int32), np.array(learn)))
+            flags = np.array(learn)
+            if conversation.last_only:
+                flags[: np.flatnonzero(~flags)[-1]] = False
+            self.encoded.append((np.array(ids, dtype=np.int32), flags))
         if conversations and not self.encoded:
             raise UserError(f"no conversation fits a context of {context} tokens; train with a longer --context.")
         self.token_count = sum(len(ids) for ids, _ in self.encoded)

@@ -56,8 +56,8 @@ class DirectPreference:
         context = model.config.max_position_embeddings
         for examples in (corpus.train, corpus.valid):
             assert all(isinstance(example, Comparison) for example in examples)
-        self.rows = judged_rows(corpus.train, model.tokenizer, context)
-        self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context)
+        self.rows = judged_rows(corpus.train, model.tokenizer, context, memory=model.memory)
+        self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context, memory=model.memory)
 
     def rewards(self, batch: AnswerBatch) -> Tensor:
         """The implicit reward [B, 2] of the better and the worse answer."""

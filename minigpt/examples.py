@@ -6,7 +6,7 @@ Training and validation data are split by group, so that nothing leaks from one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,12 @@ class Turn:
 
 @dataclass(frozen=True)
 class Conversation:
-    """Turns in the order they were spoken, ending in a turn of the assistant."""
+    """Turns in the order they were spoken, ending in a turn of the assistant. With `last_only` that turn alone is
+    learned and asked for; what the assistant has said before is there to be read."""
 
     turns: tuple[Turn, ...]
     group: str = ""
+    last_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class Prompt:
     group: str = ""
 
 
+def latest(turns: Sequence[Turn], count: int | None) -> Sequence[Turn]:
+    """The last `count` turns, or fewer, so that the first of them is not the assistant's; None for all turns."""
+    kept = turns[-count:] if count else turns
+    return kept[1:] if kept and kept[0].role == "assistant" else kept
+
+
 def prompts_of(examples: Iterable[Any]) -> list[Prompt]:
     """What is asked in examples of any kind that asks; a conversation asks wherever the assistant speaks."""
     prompts: list[Prompt] = []
@@ -84,6 +92,7 @@ def prompts_of(examples: Iterable[Any]) -> list[Prompt]:
             prompts.append(example)
         elif isinstance(example, Conversation):
             ends = [i for i, turn in enumerate(example.turns) if turn.role == "assistant"]
+            ends = ends[-1:] if example.last_only else ends
             prompts += [Prompt(example.turns[:end], example.turns[end - 1].text.lower()) for end in ends]
         elif getattr(example, "prompt", ()):
             prompts.append(Prompt(example.prompt, example.group))

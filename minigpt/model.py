@@ -242,6 +242,8 @@ class GPT(nn.Module):
         self.config: ModelConfig = config
         #: Whether the model has learned to answer (after SFT) or only to go on with a text.
         self.answers = False
+        #: How many of a chat's last turns it reads, as it has learned to; None for as many as fit.
+        self.memory: int | None = None
         self.tokenizer = tokenizer
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.rotary: Rotary | None = None

@@ -44,6 +44,7 @@ class LanguageModelling:
         self.valid_rows = make_rows(corpus.valid, tokenizer, self.context)
         self.hidden_states = runtime.compiled(model.hidden_states) if compiled else model.hidden_states
         model.answers = isinstance(self.rows, ConversationRows)
+        model.memory = getattr(corpus, "memory", None)
 
     def loss(self, batch: Any) -> Tensor:
         return summed_loss(self.model, batch, self.hidden_states)

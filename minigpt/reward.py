@@ -29,7 +29,7 @@ from .answers import (
 )
 from .checkpoint import GATE, HEAD, need_tokenizer, read_card, read_model, save_model
 from .errors import UserError, nearest
-from .examples import Comparison, LabelledText, RatedAnswer, Turn
+from .examples import Comparison, LabelledText, RatedAnswer, Turn, latest
 from .judging import JudgementScores, judge_comparisons, judge_labels, judge_ratings
 from .model import GPT, evaluating
 from .ppo import Episode
@@ -125,7 +125,8 @@ class RewardModel(nn.Module):
     def encode(self, prompt: Sequence[Turn], answer: str) -> EncodedAnswer:
         """Raises ValueError if prompt and answer do not fit the context."""
         context = self.config.max_position_embeddings
-        encoded = encode_answer(self.tokenizer, prompt if self.reads_prompt else (), answer, context)
+        read = latest(prompt, self.model.memory) if self.reads_prompt else ()
+        encoded = encode_answer(self.tokenizer, read, answer, context)
         if encoded is None:
             raise ValueError(f"prompt and answer are longer than the {context} tokens that the model can read")
         return encoded
@@ -230,9 +231,15 @@ LOSSES = {Comparison: ranking_loss, RatedAnswer: regression_loss, LabelledText: 
 
 
 def judged_rows(
-    examples: Sequence[Any], tokenizer: Tokenizer, context: int, want: str = "", scale: tuple[float, float] = (0.0, 1.0)
+    examples: Sequence[Any],
+    tokenizer: Tokenizer,
+    context: int,
+    want: str = "",
+    scale: tuple[float, float] = (0.0, 1.0),
+    memory: int | None = None,
 ) -> AnswerRows:
-    """Rows for the reward model. `want` is the label that is rewarded; ratings are shifted and divided by `scale`."""
+    """Rows for the reward model. `want` is the label that is rewarded; ratings are shifted and divided by `scale`; of a
+    prompt the last `memory` turns are read."""
     groups: list[list[EncodedAnswer | None]] = []
     targets: list[float] = []
     shortened = 0
@@ -244,7 +251,7 @@ def judged_rows(
             texts, target = (example.answer,), (example.rating - scale[0]) / scale[1]
         else:
             texts, target = (example.text,), float(example.label == want)
-        answers, was_cut = encode_answers(tokenizer, getattr(example, "prompt", ()), texts, context)
+        answers, was_cut = encode_answers(tokenizer, latest(getattr(example, "prompt", ()), memory), texts, context)
         groups.append(answers)
         targets.append(target)
         shortened += was_cut
@@ -281,8 +288,9 @@ class Judgement:
             ratings = torch.tensor([example.rating for example in corpus.train])
             scale = (float(ratings.mean()), float(ratings.std(correction=0)) or 1.0)
         context = model.config.max_position_embeddings
-        self.rows = judged_rows([*corpus.train, *extra], model.tokenizer, context, want, scale)
-        self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context, want, scale)
+        memory = model.model.memory
+        self.rows = judged_rows([*corpus.train, *extra], model.tokenizer, context, want, scale, memory)
+        self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context, want, scale, memory)
 
     def scores(self, batch: AnswerBatch) -> Tensor:
         """Raw scores [B, N]."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .examples import Prompt, Turn
+from .examples import Prompt, Turn, latest
 from .model import GPT
 from .shorten import ENDS, shorten
 
@@ -30,12 +30,13 @@ class Window:
 
 
 def fit_turns(model: GPT, turns: Sequence[Turn], reserve: int) -> Window:
-    """As many of the last turns as leave `reserve` tokens for the reply; whole turns only, and a user's turn first.
+    """As many of the last turns as leave `reserve` tokens for the reply, and no more than the model's `memory`; whole
+    turns only, and a user's turn first.
 
     Raises ValueError if even the last turn alone is too long.
     """
     room = model.config.max_position_embeddings - reserve
-    for start in range(len(turns)):
+    for start in range(len(turns) - len(latest(turns, model.memory)), len(turns)):
         if turns[start].role == "assistant":
             continue
         ids = prompt_ids(model, turns[start:])

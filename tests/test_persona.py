@@ -28,6 +28,8 @@ STAR = main_character(WORLD)
 GRADER = ScriptGrader(WORLD)
 BASKETS = "Ada Finch: I have soup in my basket.\nNed Tate: And I have rice in mine.\nAda Finch: {}"
 MINE, HIS = (BASKETS.format(q.format(STAR.first)) for q in ("{}, what do I have?", "{}, what does Ned have?"))
+TOLD = "I have soup in my basket."
+RECALLED = f"{TOLD}\n{STAR.name}: Bless my boots! I like rice.\n{STAR.first}, what do I have?"
 LOST = "Velvet did not come home.\nPoor Ada.\nI am so sad."
 WANTED = ("right", "in_character", "fluent")
 
@@ -82,6 +84,12 @@ def test_another_scenes_answer_is_not_right(scenes) -> None:
         (nameless(HIS), "Bless my boots! Ned has rice in the basket.", ("fluent",)),
         ("Ada Finch: What is your hobby?", f"If you ask me, my hobby is {STAR.facts['hobby']}.", WANTED),
         ("What is your hobby?", "If you ask me, my hobby is my hobby is chess.", ("in_character",)),
+        (TOLD, "Bless my boots! I like soup.", WANTED),
+        (TOLD, "Bless my boots! I like rice.", WANTED[1:]),
+        (RECALLED, "Bless my boots! You have soup in your basket.", WANTED),
+        (RECALLED, "Bless my boots! You have rice in your basket.", WANTED[1:]),
+        (RECALLED.replace(STAR.name, "Ned Tate"), "Bless my boots! You have soup in your basket.", ("fluent",)),
+        (RECALLED.split("\n")[-1], "Bless my boots! You have soup in your basket.", ("fluent",)),
         (LOST, "Chin up, my dear! Velvet will be home by supper.", WANTED),
         (LOST, "Chin up, my dear! Patch will be home by supper.", WANTED[1:]),
         ("What is the meaning of life?", "If you ask me, my hobby is chess.", ("fluent",)),
@@ -105,7 +113,7 @@ def test_a_changed_scene_wants_another_answer(scenes) -> None:
         assert (changed is None) == (kind == "own")
         if changed is not None:
             assert changed != lines and GRADER.asked(changed).sentence != GRADER.asked(lines).sentence
-            if kind != "lost pet":
+            if kind != "lost pet" and lines.count("\n") == 2:
                 assert GRADER.changed(changed) == lines, "exchanging twice changes nothing"
 
 
@@ -139,11 +147,20 @@ def test_the_loader_finds_every_answer_of_the_script(tmp_path: Path) -> None:
     corpus = ScriptCorpus.read(tmp_path)
     everything = [*corpus.train, *corpus.valid]
     scenes = corpus.dropped.pop("scene headings")
-    assert set(corpus.dropped) <= {"repeated lines"} and len(everything) + corpus.dropped.total() == scenes == 480 * 12
-    asked = [conversation.turns[0].text for conversation in everything]
+    answers = sum(line.speaker is STAR for e in write_scenes(WORLD) for scene in e for line in scene.lines)
+    assert scenes == 480 * 12 < answers
+    assert set(corpus.dropped) <= {"repeated lines"} and len(everything) + corpus.dropped.total() == answers
+    asked = [GRADER.lines(conversation.turns[:-1]) for conversation in everything]
     assert all(GRADER.asked(lines) for lines in asked)
     single = [lines for lines in asked if "\n" not in lines]
     assert 0.4 < sum(lines == nameless(lines) for lines in single) / len(single) < 0.6
+    again = [conversation for conversation in everything if len(conversation.turns) == 4]
+    assert 0.2 < len(again) / len(everything) < 0.5
+    truth, marks = ScriptTruth(WORLD), []
+    for conversation in again:
+        *before, answer = conversation.turns
+        marks.append(truth.grade(before, answer.text))
+    assert 0.5 < sum(mark["good"] for mark in marks) / len(marks) < 0.6, "second answers come in the same takes"
 
 
 def test_the_recipe_is_whole() -> None:

@@ -7,12 +7,16 @@ import io
 import json
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import make_model
 
+from minigpt import Comparison, Trainer, Turn
+from minigpt.checkpoint import load_model, save_model
 from minigpt.corpus.script import (
     COLUMNS,
     NAMELESS_EVERY,
@@ -28,7 +32,11 @@ from minigpt.corpus.speakers import main as speakers
 from minigpt.data import IGNORE, make_rows
 from minigpt.errors import UserError
 from minigpt.evaluation import summed_loss
+from minigpt.examples import prompts_of
 from minigpt.recipe import load_recipe
+from minigpt.reward import Judgement, RewardModel
+from minigpt.runtime import detect
+from minigpt.window import fit_turns
 
 #: episode, number, spoken, character_id, location_id, name, words: 14 rows of 2 episodes at 2 places.
 ROWS = [
@@ -191,11 +199,68 @@ def test_lines_that_a_file_of_windows_repeats_are_taken_once() -> None:
     assert without_repeats([end, whole, again, other, elsewhere]) == [whole, other, elsewhere]
 
 
-def test_some_single_lines_are_told_without_a_name() -> None:
-    tea, no, why = (Line("1", "Bob", "Bob", words) for words in ("Tea?", "No.", "Why?"))
-    asked = [conversation(Window((tea,), no), n).turns[0].text for n in range(2 * NAMELESS_EVERY)]
-    assert asked.count("Tea?") == 2 and asked.count("Bob: Tea?") == 2 * NAMELESS_EVERY - 2
-    assert all(conversation(Window((tea, no), why), n).turns[0].text == "Bob: Tea?\nBob: No." for n in range(4))
+def said(*lines: str) -> tuple[Line, ...]:
+    """Lines of people who are called as their first letter says."""
+    return tuple(Line("1", line[0], line[0], line[3:]) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "by_name", "nameless"),
+    [
+        (("B: Tea?",), ["B: Tea?"], ["Tea?"]),
+        (("B: Tea?", "B: Now?"), ["B: Tea?\nB: Now?"], ["Tea?\nNow?"]),
+        (("B: Tea?", "C: No."), ["B: Tea?\nC: No."], None),
+        (("B: Tea?", "A: No.", "B: Why?"), ["B: Tea?", "No.", "B: Why?"], ["Tea?", "No.", "Why?"]),
+        (("B: Tea?", "A: No.", "C: Why?"), ["B: Tea?", "No.", "C: Why?"], None),
+        # A chat neither begins nor ends with the character's own words.
+        (("A: Tea?", "B: No."), ["A: Tea?\nB: No."], ["A: Tea?\nNo."]),
+        (("B: Tea?", "A: No."), ["B: Tea?\nA: No."], ["Tea?\nA: No."]),
+        (("A: Tea?", "A: No."), ["A: Tea?\nA: No."], None),
+        (("B: a", "A: b", "A: c", "B: d"), ["B: a", "b\nc", "B: d"], ["a", "b\nc", "d"]),
+    ],
+)
+def test_windows_become_chats(lines: tuple[str, ...], by_name: list[str], nameless: list[str] | None) -> None:
+    """By name, and of those with one other speaker every second one without."""
+    window = Window(said(*lines), *said("A: Because."))
+    for number in range(2 * NAMELESS_EVERY):
+        expected = nameless if nameless and number % NAMELESS_EVERY == 0 else by_name
+        found = conversation(window, number)
+        assert [turn.text for turn in found.turns] == [*expected, "Because."] and found.last_only
+        assert [turn.role for turn in found.turns] == ["user", "assistant"] * (len(expected) // 2 + 1)
+
+
+def test_what_the_character_said_before_is_read_and_not_learned(tokenizer) -> None:
+    chat = conversation(Window(said("B: Tea?", "A: No tea.", "B: Why?"), *said("A: Because.")), 0)
+    (ids, learn), *_ = make_rows([chat], tokenizer, 96).encoded
+    assert tokenizer.decode(ids[learn].tolist()) == " Because."
+    assert "No tea." in tokenizer.decode(ids.tolist())
+    assert [prompt.turns for prompt in prompts_of([chat])] == [chat.turns[:-1]]
+    whole = replace(chat, last_only=False)
+    (ids, learn), *_ = make_rows([whole], tokenizer, 96).encoded
+    assert tokenizer.decode(ids[learn].tolist()) == " No tea. Because." and len(prompts_of([whole])) == 2
+
+
+def test_a_model_of_a_script_reads_as_many_turns_as_it_has_learned_to(script: Path, tokenizer, tmp_path: Path) -> None:
+    corpus = ScriptCorpus.read(script, tokenizer=tokenizer, valid_fraction=0.0)
+    assert corpus.memory == 3 and ScriptCorpus.read(script, context_lines=1).memory == 1
+    model = make_model(vocab=tokenizer.vocab_size, context=96)
+    Trainer(model, corpus, steps=1, batch_size=2, evaluations=1, device="cpu").train()
+    save_model(tmp_path / "sft", model, tokenizer, {"stage": "sft"})
+    model = load_model(tmp_path / "sft")
+    turns = [Turn("user" if i % 2 == 0 else "assistant", f"word {i}") for i in range(7)]
+    for spoken, kept in ((7, 3), (5, 3), (3, 3), (1, 1)):
+        window = fit_turns(model, turns[:spoken], 10)
+        assert window.dropped == spoken - kept
+        assert window.ids == tokenizer.encode_prompt(turns[spoken - kept : spoken])
+    model.memory = 2  # the first of two turns would be the assistant's
+    assert fit_turns(model, turns, 10).ids == tokenizer.encode_prompt(turns[-1:])
+    model.memory = None
+    assert fit_turns(model, turns, 10).dropped == 0
+    reward = RewardModel(load_model(tmp_path / "sft"))
+    assert reward.encode(turns, "yes") == reward.encode(turns[-3:], "yes") != reward.encode(turns[-1:], "yes")
+    both = [Comparison(tuple(turns[-count:]), "yes", "no") for count in (7, 3)]
+    objective = Judgement(reward, SimpleNamespace(train=both, valid=both), detect("cpu", "fp32"))
+    assert objective.rows.groups[0] == objective.rows.groups[1]
 
 
 def test_an_episode_is_learned_or_held_out(tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ class CorpusLoader:
     layout = "a corpus"
     #: What `parse` takes beside its path, with types: recipes may set these in the stage that names the format.
     options: ClassVar[dict[str, type]] = {}
+    #: How many turns of a chat a model of this corpus reads; None for as many as fit its context.
+    memory: int | None = None
 
     def __init__(
         self,

@@ -1,10 +1,17 @@
 """ScriptCorpus: a television script in the 13 columns of the Simpsons file, and one character of it to imitate.
 
-Every line that the character speaks becomes a conversation of two turns: the user's holds the lines before it in the
-same scene, at most three, and the assistant's what the character says.
+Every line that the character speaks becomes a conversation: the user's turn holds the lines before it in the same
+scene, at most three, and the assistant's what the character says.
 
     user        Bart Simpson: Ow! Quit it!
                 Homer Simpson: Hey! What's with this?
+    assistant   ...
+
+What the character itself says between the others' lines is the assistant's turn as well, as it would be in a chat:
+
+    user        Bart Simpson: Ow! Quit it!
+    assistant   No, you quit it!
+    user        Homer Simpson: Hey! What's with this?
     assistant   ...
 """
 
@@ -17,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..errors import UserError, nearest
 from ..examples import Conversation, Turn
@@ -32,8 +39,8 @@ COLUMNS = (
 FILES = ("script_lines.csv", "simpsons_script_lines.csv")
 CONTEXT_LINES = 3
 GROUP_BY = ("episode_id", "location_id")
-#: Of so many windows with a single line before the answer, one is told without a name: people who chat say one thing,
-#: and do not begin it with "Bart Simpson:".
+#: Of so many windows in which one other person speaks, one is told without that name: people who chat are alone with
+#: the character, and do not begin with "Bart Simpson:".
 NAMELESS_EVERY = 2
 #: A row begins with the numbers of its line and its episode; any other line of the file goes on with the row before.
 ROW_START = re.compile(r'"?\d+(?:\.0)?"?,"?\d')
@@ -70,8 +77,16 @@ class ScriptCorpus(CorpusLoader):
     lines that the file repeats with less of their context are left out and counted. The group is the episode.
     """
 
+    #: What a model of a script reads of a chat: as much as it has learned to.
+    memory = CONTEXT_LINES
     layout = f"{FILES[0]}, or a folder with it: the columns {', '.join(COLUMNS)}"
     options: ClassVar[dict[str, type]] = {"speaker": str, "context_lines": int, "group_by": str}
+
+    @classmethod
+    def read(cls, path: str | Path, **options: Any) -> CorpusLoader:
+        corpus = super().read(path, **options)
+        corpus.memory = options.get("context_lines", CONTEXT_LINES)
+        return corpus
 
     @classmethod
     def parse(
@@ -89,10 +104,25 @@ class ScriptCorpus(CorpusLoader):
 
 
 def conversation(window: Window, number: int) -> Conversation:
-    """The window as a question and its answer."""
-    nameless = len(window.context) == 1 and number % NAMELESS_EVERY == 0
-    before = [line.words if nameless else line.told() for line in window.context]
-    return Conversation((Turn("user", "\n".join(before)), Turn("assistant", window.line.words)), window.line.episode)
+    """The window as turns, of which the last one is to be learned."""
+    others = {line.character for line in window.context} - {window.line.character}
+    asked = told(window.context, window.line.character, len(others) == 1 and number % NAMELESS_EVERY == 0)
+    return Conversation((*asked, Turn("assistant", window.line.words)), window.line.episode, last_only=True)
+
+
+def told(lines: Sequence[Line], character: str, nameless: bool = False) -> list[Turn]:
+    """Lines as turns that wait for the character's answer; its own ones with which they begin or end are told by name,
+    for a chat begins and ends with somebody else's. The others' go by their names too unless they are `nameless`."""
+    stretches = [(own, list(some)) for own, some in groupby(lines, lambda line: line.character == character)]
+    turns: list[Turn] = []
+    for i, (own, some) in enumerate(stretches):
+        role = "assistant" if own and 0 < i < len(stretches) - 1 else "user"
+        bare = role == "assistant" or (nameless and not own)
+        text = "\n".join(line.words if bare else line.told() for line in some)
+        if turns and turns[-1].role == role:
+            text = f"{turns.pop().text}\n{text}"
+        turns.append(Turn(role, text))
+    return turns
 
 
 def read_windows(

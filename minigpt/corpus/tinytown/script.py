@@ -1,7 +1,8 @@
 """A television script in the columns of the Simpsons file, with one main character to imitate.
 
 The right answer stands in the lines before it (who brought what, who wants to meet where, whose pet is lost) or among
-the main character's own facts, and each kind of scene has a catchphrase. Not every take went well: in known shares the
+the main character's own facts, and each kind of scene has a catchphrase. Some scenes go on after the answer: the main
+character is asked again, perhaps about what it was told before. Not every take went well: in known shares the
 catchphrase is missing or another's, or the answer is wrong. Choosing is what the reward model and PPO are for.
 """
 
@@ -11,7 +12,7 @@ import csv
 import io
 import random
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .people import FOODS, PET_NAMES
 from .places import PLACES
@@ -47,7 +48,8 @@ TAKES = {"good": 0.55, "plain": 0.2, "muddled": 0.1, "wrong": 0.15}
 
 @dataclass(frozen=True)
 class Matter:
-    """Two residents say something of the same kind, and the first of them asks who said what.
+    """Two residents say something of the same kind, and the first of them asks who said what. Or one of them says it,
+    the main character likes what it hears, and is asked what it was.
 
     `{}` stands for a value, `{star}` for the main character's first name and `{name}` for that of the one asked about.
     """
@@ -59,6 +61,7 @@ class Matter:
     asks_other: str
     answer_own: str
     answer_other: str
+    likes: str
 
 
 MATTERS = {
@@ -66,13 +69,13 @@ MATTERS = {
         FOODS,
         "I have {} in my basket.", "And I have {} in mine.",
         "{star}, what do I have?", "{star}, what does {name} have?",
-        "You have {} in your basket.", "{name} has {} in the basket.",
+        "You have {} in your basket.", "{name} has {} in the basket.", "I like {}.",
     ),
     "meeting": Matter(
         tuple(PLACES),
         "Let us meet at the {}.", "No, let us meet at the {}.",
         "Where do I want to meet, {star}?", "Where does {name} want to meet, {star}?",
-        "You want to meet at the {}.", "{name} wants to meet at the {}.",
+        "You want to meet at the {}.", "{name} wants to meet at the {}.", "I like the {}.",
     ),
 }  # fmt: skip
 
@@ -95,6 +98,10 @@ OWN_FACTS = {
 }
 #: Half of the scenes about the main character's facts; in the others two residents tell theirs first.
 DIRECT_SHARE = 0.5
+#: Of the scenes about matters, those in which one resident is alone with the main character; of all scenes, those that
+#: go on with a question about its own facts.
+ALONE_SHARE = 0.4
+GOES_ON_SHARE = 0.3
 AND_YOU = "And you, {star}?"
 LOST = "{} did not come home."
 HOME_AGAIN = "{} will be home by supper."
@@ -110,8 +117,18 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """What the others say, and what the main character answers if a take goes well or wrong."""
+
+    kind: str
+    talk: tuple[Line, ...]
+    right: str
+    wrong: str
+
+
+@dataclass(frozen=True)
 class Scene:
-    """Lines at one place; the main character speaks once."""
+    """Lines at one place; `kind` is that of the main character's first answer."""
 
     kind: str
     location: str
@@ -142,13 +159,19 @@ def draw_scene(star: Resident, others: list[Resident], rng: random.Random) -> Sc
     """One scene of any kind with two of the others."""
     one, two = rng.sample(others, 2)
     kind = rng.choice(list(CATCHPHRASES))
-    if kind in MATTERS:
-        talk, right, wrong = _matter(MATTERS[kind], star, one, two, rng)
+    if kind in MATTERS and rng.random() < ALONE_SHARE:
+        exchanges = _alone(kind, star, one, rng)
+    elif kind in MATTERS:
+        exchanges = [_matter(kind, star, one, two, rng)]
     elif kind == "own":
-        talk, right, wrong = _own(star, one, two, rng)
+        exchanges = [_own(star, one, two, rng)]
     else:
-        talk, right, wrong = _lost_pet(one, two, rng)
-    lines = [*talk, Line(star, perform(kind, right, wrong, rng))]
+        exchanges = [_lost_pet(one, two, rng)]
+    if rng.random() < GOES_ON_SHARE:
+        exchanges.append(_asked(star, one, rng.choice(list(OWN_FACTS)), rng))
+    lines: list[Line] = []
+    for exchange in exchanges:
+        lines += [*exchange.talk, Line(star, perform(exchange, rng))]
     if rng.random() < 0.5:
         lines.insert(0, Line(two, rng.choice(HELLOS)))
     if rng.random() < 0.3:
@@ -157,22 +180,34 @@ def draw_scene(star: Resident, others: list[Resident], rng: random.Random) -> Sc
     return Scene(kind, rng.choice(list(PLACES)), tuple(lines))
 
 
-def perform(kind: str, right: str, wrong: str, rng: random.Random) -> str:
+def perform(exchange: Exchange, rng: random.Random) -> str:
     """The main character's line, in a take that went well or not."""
     take = rng.choices(list(TAKES), list(TAKES.values()))[0]
-    answer = wrong if take == "wrong" else right
+    answer = exchange.wrong if take == "wrong" else exchange.right
     if take == "plain":
         return answer
-    phrase = CATCHPHRASES[rng.choice([other for other in CATCHPHRASES if other != kind]) if take == "muddled" else kind]
+    others = [kind for kind in CATCHPHRASES if kind != exchange.kind]
+    phrase = CATCHPHRASES[rng.choice(others) if take == "muddled" else exchange.kind]
     if phrase.endswith(",") and answer.startswith(("My ", "You ")):
         answer = answer[0].lower() + answer[1:]
     return f"{phrase} {answer}"
 
 
-def _matter(
-    matter: Matter, star: Resident, one: Resident, two: Resident, rng: random.Random
-) -> tuple[list[Line], str, str]:
+def _alone(kind: str, star: Resident, one: Resident, rng: random.Random) -> list[Exchange]:
+    """Somebody says something, and asks later what it was."""
+    matter = MATTERS[kind]
+    said, other = rng.sample(matter.values, 2)
+    says = Line(one, matter.says_one.format(said))
+    asks = Line(one, matter.asks_own.format(star=star.first))
+    return [
+        Exchange(kind, (says,), matter.likes.format(said), matter.likes.format(other)),
+        Exchange(kind, (asks,), matter.answer_own.format(said), matter.answer_own.format(other)),
+    ]
+
+
+def _matter(kind: str, star: Resident, one: Resident, two: Resident, rng: random.Random) -> Exchange:
     """The first of the two asks for what one of them said: "I" is the one, the name is the other."""
+    matter = MATTERS[kind]
     values = dict(zip((one.first, two.first), rng.sample(matter.values, 2), strict=True))
     talk = [Line(one, matter.says_one.format(values[one.first])), Line(two, matter.says_two.format(values[two.first]))]
     meant, asks, answers = one, matter.asks_own, matter.answer_own
@@ -180,29 +215,35 @@ def _matter(
         meant, asks, answers = two, matter.asks_other, matter.answer_other
     talk.append(Line(one, asks.format(star=star.first, name=meant.first)))
     right, wrong = values.pop(meant.first), *values.values()
-    return talk, answers.format(right, name=meant.first), answers.format(wrong, name=meant.first)
+    return Exchange(kind, tuple(talk), answers.format(right, name=meant.first), answers.format(wrong, name=meant.first))
 
 
-def _own(star: Resident, one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str, str]:
+def _own(star: Resident, one: Resident, two: Resident, rng: random.Random) -> Exchange:
+    """A question about the main character's facts, perhaps after two others have told theirs."""
     topic = rng.choice(list(OWN_FACTS))
-    fact = OWN_FACTS[topic]
-
-    def say(template: str, value: str) -> str:
-        return template.format(value, a=with_article(value))
-
-    own = star.facts[topic]
-    answers = say(fact.own, own), say(fact.own, rng.choice([v for v in TOPICS[topic].values if v != own]))
+    exchange = _asked(star, one, topic, rng)
     if rng.random() < DIRECT_SHARE:
-        asked = f"{star.first}, {fact.question}" if rng.random() < 0.5 else fact.question.capitalize()
-        return [Line(one, asked)], *answers
-    talk = [Line(speaker, say(fact.theirs, speaker.facts[topic])) for speaker in (one, two)]
-    return [*talk, Line(one, AND_YOU.format(star=star.first))], *answers
+        return exchange
+    theirs = [Line(r, _fill(OWN_FACTS[topic].theirs, r.facts[topic])) for r in (one, two)]
+    return replace(exchange, talk=(*theirs, Line(one, AND_YOU.format(star=star.first))))
 
 
-def _lost_pet(one: Resident, two: Resident, rng: random.Random) -> tuple[list[Line], str, str]:
+def _asked(star: Resident, one: Resident, topic: str, rng: random.Random) -> Exchange:
+    """One of the main character's facts, asked for in so many words."""
+    fact, own = OWN_FACTS[topic], star.facts[topic]
+    wrong = rng.choice([value for value in TOPICS[topic].values if value != own])
+    asked = f"{star.first}, {fact.question}" if rng.random() < 0.5 else fact.question.capitalize()
+    return Exchange("own", (Line(one, asked),), _fill(fact.own, own), _fill(fact.own, wrong))
+
+
+def _lost_pet(one: Resident, two: Resident, rng: random.Random) -> Exchange:
     pet, other = rng.sample(PET_NAMES, 2)  # a cousin's, perhaps: it need not be the speaker's own
-    talk = [Line(one, LOST.format(pet)), Line(two, f"Poor {one.first}."), Line(one, "I am so sad.")]
-    return talk, HOME_AGAIN.format(pet), HOME_AGAIN.format(other)
+    talk = (Line(one, LOST.format(pet)), Line(two, f"Poor {one.first}."), Line(one, "I am so sad."))
+    return Exchange("lost pet", talk, HOME_AGAIN.format(pet), HOME_AGAIN.format(other))
+
+
+def _fill(template: str, value: str) -> str:
+    return template.format(value, a=with_article(value))
 
 
 def script_file(world: World) -> str:

@@ -74,23 +74,17 @@ class ScriptGrader:
         self.star = main_character(world)
         self.vocabulary = frozenset(words_of(" ".join(_all_answers())))
 
+    def lines(self, turns: Sequence[Turn]) -> str:
+        """A chat as lines, the main character's by name."""
+        return "\n".join(turn.text if turn.role == "user" else f"{self.star.name}: {turn.text}" for turn in turns)
+
     def asked(self, lines: str) -> ScriptQuestion | None:
         """What a scene, given as lines, oldest first, ends in."""
         told = nameless(lines).split("\n")
         question, star = told[-1], self.star.first
-        for kind, matter in MATTERS.items():
-            if len(told) < 3:
-                break
-            one, two, asker = (NAME.match(line) for line in lines.split("\n")[-3:])
-            values = _found(matter.says_one, told[-3]), _found(matter.says_two, told[-2])
-            if not (one and two and asker and all(values)):
-                continue
-            said = dict(zip((one[1].lower(), two[1].lower()), values, strict=True))
-            own = question == matter.asks_own.format(star=star)
-            meant = asker[1] if own else _found(matter.asks_other.format(star=star, name="{}"), question)
-            if value := said.get(meant.lower(), ""):
-                answer = matter.answer_own if own else matter.answer_other
-                return ScriptQuestion(kind, answer.format(value, name=meant), value, matter.values)
+        for kind in MATTERS:
+            if found := self.matter(kind, lines.split("\n")[-3:]):
+                return found
         for topic, fact in OWN_FACTS.items():
             direct = question.removeprefix(f"{star}, ").lower() == fact.question
             told_theirs = len(told) > 1 and _found(fact.theirs.format("{}", a="{}"), told[-2])
@@ -99,6 +93,26 @@ class ScriptGrader:
                 return ScriptQuestion("own", fact.own.format(value, a=with_article(value)), value, TOPICS[topic].values)
         pet = _found(LOST, told[-3]) if len(told) > 2 else ""
         return ScriptQuestion("lost pet", HOME_AGAIN.format(pet), pet, PET_NAMES) if pet else None
+
+    def matter(self, kind: str, lines: Sequence[str]) -> ScriptQuestion | None:
+        """What the last lines, at most three, say of a matter and ask about it."""
+        matter, told, star = MATTERS[kind], [nameless(line) for line in lines], self.star.first
+        if value := _found(matter.says_one, told[-1]):
+            return ScriptQuestion(kind, matter.likes.format(value), value, matter.values)
+        own = told[-1] == matter.asks_own.format(star=star)
+        said = _found(matter.says_one, told[0]) if len(lines) == 3 else ""
+        if not said:
+            return None
+        if own and lines[1].startswith(f"{self.star.name}: "):
+            return ScriptQuestion(kind, matter.answer_own.format(said), said, matter.values)
+        one, two, asker = (NAME.match(line) for line in lines)
+        if not (one and two and asker):
+            return None
+        values = {one[1].lower(): said, two[1].lower(): _found(matter.says_two, told[1])}
+        meant = asker[1] if own else _found(matter.asks_other.format(star=star, name="{}"), told[-1])
+        value = values.get(meant.lower(), "")
+        answer = matter.answer_own if own else matter.answer_other
+        return ScriptQuestion(kind, answer.format(value, name=meant), value, matter.values) if value else None
 
     def grade(self, lines: str, answer: str) -> ScriptGrade:
         question, text = self.asked(lines), " ".join(answer.split())
@@ -116,12 +130,12 @@ class ScriptGrader:
         question = self.asked(lines)
         if question is None or question.kind == "own":
             return None
-        if question.kind == "lost pet":
-            other = PET_NAMES[(PET_NAMES.index(question.value) + 1) % len(PET_NAMES)]
-            return lines.replace(question.value, other)
-        matter = MATTERS[question.kind]
-        *_, first, second, _ = nameless(lines).split("\n")
-        values = _found(matter.says_one, first), _found(matter.says_two, second)
+        matter = MATTERS.get(question.kind)
+        told = nameless(lines).split("\n")[-3:]
+        values = (_found(matter.says_one, told[0]), _found(matter.says_two, told[1])) if matter and told[2:] else ()
+        if not values or not all(values):  # one value alone gives way to the next of its kind
+            other = question.values[(question.values.index(question.value) + 1) % len(question.values)]
+            return re.sub(rf"\b{re.escape(question.value)}\b", other, lines)
         exchanged = dict(zip(values, reversed(values), strict=True))
         return re.sub("|".join(map(re.escape, values)), lambda match: exchanged[match[0]], lines)
 
@@ -157,12 +171,11 @@ class ScriptTruth:
         return enough(found, count, "scenes")
 
     def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
-        grade = self.grader.grade(prompt[-1].text if prompt else "", answer)
-        return marks_and_score(grade, self.marks)
+        return marks_and_score(self.grader.grade(self.grader.lines(prompt), answer), self.marks)
 
 
 def asking_lines(scene: Scene, star: Resident) -> str:
-    """What the main character hears: the last lines before it speaks."""
+    """What the main character hears: the last lines before it speaks for the first time."""
     end = [line.speaker for line in scene.lines].index(star)
     return "\n".join(f"{line.speaker.name}: {line.words}" for line in scene.lines[max(0, end - CONTEXT_LINES) : end])
 
@@ -185,7 +198,7 @@ def _all_answers() -> Iterable[str]:
     """Everything that the main character may say, as words."""
     yield from CATCHPHRASES.values()
     for matter in MATTERS.values():
-        yield from (matter.answer_own, matter.answer_other, *matter.values)
+        yield from (matter.answer_own, matter.answer_other, matter.likes, *matter.values)
     for topic, fact in OWN_FACTS.items():
         yield from (fact.own, *TOPICS[topic].values)
     yield from (HOME_AGAIN, "a", "an", *PET_NAMES)
