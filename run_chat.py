@@ -45,7 +45,7 @@ def answer(chat: Chat, text: str) -> None:
         print(" (stopped)", end="")
     print()
     if chat.dropped:
-        print(f"(the {chat.dropped} oldest turns no longer fit the context and were left out)")
+        print(f"(the {chat.dropped} oldest turns were left out)")
 
 
 def talk(chat: Chat) -> None:

@@ -13,6 +13,7 @@ import random
 from collections.abc import Sequence
 
 from minigpt import flags
+from minigpt.answers import encode_answer
 from minigpt.checkpoint import load_model
 from minigpt.contest import answer, divergence, score
 from minigpt.corpus import ComparisonCorpus
@@ -36,8 +37,14 @@ QUESTIONS = (
 
 
 def show_accuracy(reward: RewardModel, name: str, own: Sequence[Comparison], others: Sequence[str]) -> None:
-    """Print how often the film's own reply scores higher than the other one."""
-    pairs = [(c, other) for c, other in zip(own, others, strict=True) if other not in ("", c.chosen)]
+    """Print how often the film's own reply scores higher than the other one, of the pairs that fit the context."""
+    context = reward.config.max_position_embeddings
+    pairs = [
+        (c, other)
+        for c, other in zip(own, others, strict=True)
+        if other not in ("", c.chosen)
+        and None not in [encode_answer(reward.tokenizer, c.prompt, text, context) for text in (c.chosen, other)]
+    ]
     better = reward.score([(c.prompt, c.chosen) for c, _ in pairs])
     worse = reward.score([(c.prompt, other) for c, other in pairs])
     right = sum(a > b for a, b in zip(better, worse, strict=True))

@@ -1,12 +1,14 @@
 """The loop of the chat page, closed by a machine: votes, a reward model, a new policy, and votes on that one.
 
-    python benchmarks/vote_loop.py              under ten minutes on two cores
+    python benchmarks/vote_loop.py                     on the shipped models; under ten minutes on two cores
+    python benchmarks/vote_loop.py --recipe summary    on trained_models/summary, after its four stages
 
-Starts the real server on a copy of the shipped models and does what a student does on the page, by the same requests. A
-simulated rater, who likes polite answers and among those the shorter one, votes on blind pairs of the SFT model's
-answers, presses the retraining button and waits. Printed are how often the reward model agrees with votes that it never
-saw, before and after, and who wins when the same rater votes blindly on new questions, the SFT model or the new PPO
-model. Exit code 1 if a goal is missed.
+Starts the real server on a copy of the models and does what a student does on the page, by the same requests. A
+simulated rater votes on blind pairs of answers, presses the retraining button and waits. On the shipped models the
+rater likes polite answers, and among those the shorter one; both answers are the SFT model's. With a recipe whose truth
+is known the rater likes what is true, and the pairs are of the current model and of an older one: PPO's and SFT's.
+Printed are how often the reward model agrees with votes that it never saw, before and after, and who wins when the same
+rater votes blindly on new questions, the SFT model or the new PPO model. Exit code 1 if a goal is missed.
 """
 
 from __future__ import annotations
@@ -21,17 +23,19 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from serving import ROOT, serving
 
 from minigpt import Turn
 from minigpt.corpus.tinytown import Town
 from minigpt.judging import wilson_interval
+from minigpt.recipe import load_recipe
+from minigpt.truth import Truth
 
 AGREEMENT, WINS = 0.85, 0.70  # the goals
 NOTICED = 2  # words by which an answer must be shorter for the rater to see it
-OLD, NEW = "shipped/sft", "votes/ppo"
+NEW = "votes/ppo"
 
 
 @dataclass
@@ -62,14 +66,25 @@ class Page:
                     yield event, json.loads(value)
 
 
+class Rater(Protocol):
+    """Somebody who votes. `good` is what nobody votes on, but is counted: whether an answer is a good one."""
+
+    def vote(self, question: str, left: str, right: str) -> str: ...
+
+    def good(self, question: str, answer: str) -> bool: ...
+
+
 @dataclass
-class Rater:
-    """Votes as somebody does who likes courtesy, and then brevity; nobody counts words, so one more or less is none.
-    Sees two texts and nothing else."""
+class Taste:
+    """Likes courtesy, and then brevity; nobody counts words, so one more or less is none. Sees two texts and nothing
+    else. An answer is good if it is true."""
 
     town: Town = field(default_factory=Town)
 
-    def vote(self, left: str, right: str) -> str:
+    def good(self, question: str, answer: str) -> bool:
+        return self.town.grade((Turn("user", question),), answer).right
+
+    def vote(self, question: str, left: str, right: str) -> str:
         polite = [bool(text) and self.town.grade((), text).polite for text in (left, right)]
         if polite[0] != polite[1]:
             return "left" if polite[0] else "right"
@@ -80,11 +95,25 @@ class Rater:
 
 
 @dataclass
+class Reader:
+    """Compares both answers with the truth."""
+
+    truth: Truth
+
+    def good(self, question: str, answer: str) -> bool:
+        return self.truth.grade((Turn("user", question),), answer)["good"] == 1
+
+    def vote(self, question: str, left: str, right: str) -> str:
+        marks = [self.truth.grade((Turn("user", question),), text)["score"] for text in (left, right)]
+        return "tie" if marks[0] == marks[1] else "left" if marks[0] > marks[1] else "right"
+
+
+@dataclass
 class Tally:
-    """Who won, by name or "tie", and how many answers of each model were true: nobody votes on that."""
+    """Who won, by name or "tie", and how many answers of each model were good."""
 
     won: Counter[str] = field(default_factory=Counter)
-    true: Counter[str] = field(default_factory=Counter)
+    good: Counter[str] = field(default_factory=Counter)
 
 
 def cast(page: Page, rater: Rater, questions: Sequence[str], models: tuple[str, str]) -> Tally:
@@ -94,12 +123,11 @@ def cast(page: Page, rater: Rater, questions: Sequence[str], models: tuple[str, 
         messages = [{"role": "user", "content": question}]
         body = {"model": models[0], "other": models[1], "mode": "qa", "messages": messages}
         pair = page.call("POST", "/api/pairs", body)
-        choice = rater.vote(pair["left"]["text"], pair["right"]["text"])
+        choice = rater.vote(question, pair["left"]["text"], pair["right"]["text"])
         told = page.call("POST", "/api/votes", {"pair_id": pair["pair_id"], "vote": choice})
         tally.won[told[choice]["model"] if choice in told else choice] += 1
         for side in ("left", "right"):
-            grade = rater.town.grade((Turn("user", question),), pair[side]["text"])
-            tally.true[told[side]["model"]] += grade.right
+            tally.good[told[side]["model"]] += rater.good(question, pair[side]["text"])
     return tally
 
 
@@ -117,26 +145,26 @@ def retrain(page: Page) -> dict[str, Any]:
     return state
 
 
-def measure(home: Path, votes: int, fresh: int) -> bool:
-    """The whole loop on the models in `home`; whether both goals were met."""
-    rater = Rater()
-    questions = [question.text for question in rater.town.questions("asked", votes + fresh, seed=7)]
+def measure(home: Path, rater: Rater, questions: Sequence[str], votes: int, compared: tuple[str, str]) -> bool:
+    """The whole loop on the models in `home`, of which two are `compared`; whether both goals were met."""
+    old, fresh = compared[1], len(questions) - votes
     began = time.monotonic()
-    with serving("--model", str(home / OLD), "--device", "cpu") as url:
+    with serving("--model", str(home / old), "--device", "cpu") as url:
         page = Page(url)
-        first = cast(page, rater, questions[:votes], (OLD, OLD))
-        print(f"votes:     {votes} on pairs of {OLD}, {first.won['tie']} of them ties ({_since(began)})", flush=True)
+        first = cast(page, rater, questions[:votes], compared)
+        told = " and ".join(dict.fromkeys(compared))
+        print(f"votes:     {votes} on pairs of {told}, {first.won['tie']} of them ties ({_since(began)})", flush=True)
         agreement = retrain(page)["agreement"]
         print(f"retrained: ({_since(began)})", flush=True)
-        second = cast(page, rater, questions[votes:], (NEW, OLD))
+        second = cast(page, rater, questions[votes:], (NEW, old))
     before, after = agreement["before"], agreement["after"]
-    kept, decided = after["votes"], second.won[NEW] + second.won[OLD]
+    kept, decided = after["votes"], second.won[NEW] + second.won[old]
     rows = [
         ("agrees with votes kept aside, before", before["share"], kept, None),
         ("agrees with votes kept aside, after", after["share"], kept, AGREEMENT),
-        (f"{NEW} wins against {OLD}", second.won[NEW] / max(1, decided), decided, WINS),
-        (f"true answers of {OLD}", second.true[OLD] / fresh, fresh, None),
-        (f"true answers of {NEW}", second.true[NEW] / fresh, fresh, None),
+        (f"{NEW} wins against {old}", second.won[NEW] / max(1, decided), decided, WINS),
+        (f"good answers of {old}", second.good[old] / fresh, fresh, None),
+        (f"good answers of {NEW}", second.good[NEW] / fresh, fresh, None),
     ]
     print(f"\n{'':40}{'result':>8}{'of':>6}{'95 %':>18}{'goal':>8}")
     for name, share, count, goal in rows:
@@ -154,14 +182,24 @@ def _since(began: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", help="a recipe whose truth is known (default: the shipped models, and taste)")
     parser.add_argument("--votes", type=int, default=200, help="votes to learn from and to measure with (default 200)")
     parser.add_argument("--fresh", type=int, default=100, help="votes on the new model (default 100)")
     parser.add_argument("--keep", type=Path, help="work in this new folder, and leave it (default: a temporary one)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         home = (arguments.keep or Path(folder)).resolve()
-        shutil.copytree(ROOT / "trained_models" / "shipped", home / "shipped")
-        met = measure(home, arguments.votes, arguments.fresh)
+        name, count = arguments.recipe or "shipped", arguments.votes + arguments.fresh
+        for stage in ("sft", "reward", "ppo"):
+            shutil.copytree(ROOT / "trained_models" / name / stage, home / name / stage)
+        if arguments.recipe:
+            truth = load_recipe(name).need_truth()
+            questions = [prompt.turns[-1].text for prompt in truth.prompts(truth.columns[0], count, set(), seed=7)]
+            met = measure(home, Reader(truth), questions, arguments.votes, (f"{name}/ppo", f"{name}/sft"))
+        else:
+            taste = Taste()
+            questions = [question.text for question in taste.town.questions("asked", count, seed=7)]
+            met = measure(home, taste, questions, arguments.votes, ("shipped/sft", "shipped/sft"))
     raise SystemExit(0 if met else 1)
 
 

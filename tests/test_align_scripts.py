@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -97,6 +98,13 @@ def town(tmp_path_factory, speaker) -> Path:
         assert done.returncode == 0, done.stderr
         (folder / f"{name}.out").write_text(done.stdout, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def mood(speaker) -> RewardModel:
+    """It has learned nothing, but tells two labels apart."""
+    torch.manual_seed(3)
+    return RewardModel(copy.deepcopy(speaker), gain=3.0, reads_prompt=False, labels=["positive", "negative"])
 
 
 @pytest.fixture
@@ -194,6 +202,32 @@ def test_ppo_05_labels_and_ratings_give_normalised_rewards_as_well(town, run, sp
     assert read_card(town / layout)["reads_prompt"] == (layout == "ratings")
     rewards = first_rewards(load_reward_model(town / layout), speaker)
     assert abs(rewards.mean()) < 0.2 and abs(rewards.std() - 1) < 0.2
+
+
+def test_negatives_that_are_made_up_are_learned_from_and_told_of(town, run):
+    kinds = ("--augment", "random,dup_tail,other")
+    code, out, err = run("run_reward.py", "--recipe", "mine.toml", *kinds, "--out", "more")
+    assert code == 0, err
+    told = re.search(r"augment: +(\d+) synthetic comparisons \(random, dup_tail, other\), (\d+)% of the data", out)
+    more, share = map(int, told.groups())
+    plain = (town / "run_reward.py.out").read_text(encoding="utf-8")
+    rows = [int(re.search(r"tokens, ([\d,]+) rows an epoch", text)[1]) for text in (plain, out)]
+    assert more > 10 and rows[1] == rows[0] + more and share == round(100 * more / rows[1])
+    assert read_card(town / "more")["synthetic"] == pytest.approx(more / rows[1], abs=1e-3)
+    assert read_card(model_folder(town, "reward"))["synthetic"] == 0
+
+
+def test_the_wished_label_decides_what_ppo_is_paid_for(town, run, mood):
+    save_reward_model(town / "mood", mood, {"stage": "reward", "recipe": "mine", "finished": True})
+    paid = {}
+    for want in ("positive", "negative"):
+        arguments = ("--recipe", "mine.toml", "--reward", "mood", "--want", want, "--out", want, "--updates", "1")
+        arguments += ("--missing-end", "0")  # what an answer without an end costs is not the label's
+        code, _, err = run("run_ppo.py", *arguments)
+        assert code == 0, err
+        rows = (town / want / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        paid[want] = next(row["valid"]["reward"] for row in map(json.loads, rows) if "valid" in row)
+    assert paid["positive"] == pytest.approx(-paid["negative"]) != 0
 
 
 def test_in_tinytown_the_grader_rates_and_rewards_and_the_truth_is_logged(town, run):

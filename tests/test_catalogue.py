@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import socket
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from minigpt import flags
 from minigpt.corpus import catalogue
 from minigpt.corpus.catalogue import Entry, Source, corpora_dir, fetch, find, get, load_catalogue
 from minigpt.corpus.download import USER_AGENT, download, extract
 from minigpt.errors import UserError
+from minigpt.recipe import load_recipe
 
 BODY = bytes(range(256)) * 1000
 
@@ -196,6 +199,35 @@ def test_corpora_dir_prefers_the_flag_then_the_variable(monkeypatch: pytest.Monk
     monkeypatch.setenv("MINIGPT_CORPORA", "elsewhere")
     assert corpora_dir() == Path("elsewhere")
     assert corpora_dir("flag") == Path("flag")
+
+
+def test_the_command_leaves_with_2_after_a_wrong_hash(server: Server, tmp_path: Path, monkeypatch, capsys) -> None:
+    server.files["a.txt"] = b"tampered"
+    toy = entry(Source(urls={"a.txt": server.url("a.txt")}), sha256={"a.txt": "0" * 64})
+    monkeypatch.setattr(catalogue, "load_catalogue", lambda *_: {toy.name: toy})
+    with pytest.raises(SystemExit) as left:
+        flags.run(lambda: catalogue.main(["--corpora-dir", str(tmp_path), "fetch", toy.name]))
+    told = capsys.readouterr().err
+    assert left.value.code == 2 and "is not the file its publisher put out" in told and "Traceback" not in told
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+def test_reading_opens_no_socket(tmp_path: Path, monkeypatch) -> None:
+    """Only `fetch` and `collect` go to the network."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.chdir(tmp_path)
+    assert catalogue.main(["--corpora-dir", str(tmp_path), "list"]) == 0
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "tinyshakespeare.txt").write_text("To be.\n\nOr not to be.\n", encoding="utf-8")
+    assert load_recipe("shakespeare").open_corpus("pretrain", str(tmp_path)).train
+    for recipe, stage in (("movie", "sft"), ("expand-alpaca", "reward"), ("summary-tldr", "ppo")):
+        with pytest.raises(UserError, match="catalogue fetch"):
+            load_recipe(recipe).open_corpus(stage, str(tmp_path))
 
 
 def test_find_never_downloads_and_tells_both_ways(tmp_path: Path) -> None:

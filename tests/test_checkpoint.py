@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import pickle
-import re
 from pathlib import Path
 
 import pytest
@@ -137,13 +136,6 @@ def test_defect_10_a_pickle_is_never_opened(tmp_path, tokenizer):
     with pytest.raises(UserError, match="not a safetensors file"):
         load_model(tmp_path)
     assert not victim.exists()
-
-
-def test_defect_10_no_unsafe_loading_anywhere_in_the_source():
-    root = Path(__file__).parents[1]
-    for path in [*root.glob("*.py"), *root.glob("minigpt/**/*.py"), *root.glob("benchmarks/**/*.py")]:
-        source = path.read_text(encoding="utf-8")
-        assert not re.search(r"import (pickle|joblib)|torch\.load|(?<![\w.])(eval|exec)\(", source), path
 
 
 def test_a_changed_weight_file_is_noticed(tmp_path, tokenizer):

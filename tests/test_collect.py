@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ pytest.importorskip("trafilatura", reason="collecting is an optional extra: pip 
 from collect_site import html
 
 from minigpt.corpus import TextCorpus
+from minigpt.corpus.collect import __main__ as command
 from minigpt.corpus.collect import extract
 from minigpt.corpus.collect.collector import saved_pages
 from minigpt.corpus.collect.extract import feed_links, kind_of
@@ -23,6 +25,8 @@ from minigpt.corpus.doccano import DoccanoRow
 from minigpt.errors import UserError
 
 pytest_plugins = ["collect_fixtures"]
+
+ROOT = Path(__file__).parents[1]
 
 
 # From disk.
@@ -262,3 +266,17 @@ def test_without_the_extra_one_sentence_says_what_to_do(collect, folder, monkeyp
     monkeypatch.setitem(sys.modules, "trafilatura", None)  # as if it were not there
     with pytest.raises(UserError, match=r"pip install -e \.\[collect\]"):
         collect("add", folder)
+
+
+def test_the_lines_for_schedulers_are_commands_that_work():
+    """As they stand in the documentation and in the help: five fields of time, and arguments that are understood."""
+    told = (ROOT / "corpora" / "README.md").read_text(encoding="utf-8") + (command.__doc__ or "")
+    lines = re.findall(r"(?:^|\s)((?:[\d*]+ ){4}[\d*]+)\s+cd (\S+) && (\S+) -m (\S+) (.+)$", told, re.MULTILINE)
+    lines += re.findall(r"()cd /d (\S+)\s+&& (\S+)\s+-m (\S+) (.+?)\"", told)
+    assert len(lines) == 4
+    for fields, _, python, module, arguments in lines:
+        limits = zip(fields.split(), (59, 23, 31, 12, 7), strict=False)
+        assert all(field == "*" or int(field) <= most for field, most in limits)
+        assert python.startswith(".venv") and module == "minigpt.corpus.collect"
+        parsed = command.make_parser().parse_args(arguments.split())
+        assert parsed.command == "add" and parsed.places == ["addresses.txt"]

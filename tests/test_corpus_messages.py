@@ -80,12 +80,29 @@ def test_alpaca_joins_instruction_and_input() -> None:
     assert to_conversation(row).turns[0].text == "Add.\n1 2"
 
 
-def test_groups_come_from_the_row_or_its_number(tmp_path: Path) -> None:
-    row = SINGLE_ROWS["openai"]
+def test_an_article_answers_its_title_and_summary() -> None:
+    row = {"title": "Fog ", "summary": "It came at noon.", "body": "At noon a fog came up."}
+    assert [turn.text for turn in to_conversation(row).turns] == ["Fog\nIt came at noon.", row["body"]]
+    assert to_conversation(row | {"summary": ""}).turns[0].text == "Fog"
+    with pytest.raises(ValueError, match="title and summary must be strings"):
+        to_conversation(row | {"title": None})
+
+
+def test_groups_come_from_the_row_or_from_who_asks_it_first(tmp_path: Path) -> None:
+    row, other = SINGLE_ROWS["openai"], {"prompt": "Another?", "completion": A}
     path = tmp_path / "a.jsonl"
-    rows = [row, row | {"id": 9}, row | {"group": "g", "id": 9}]
+    rows = [row, row | {"id": 9}, row | {"group": "g", "id": 9}, other, SINGLE_ROWS["alpaca"], other]
     path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    assert [c.group for c in MessagesCorpus.parse(path).train] == ["1", "9", "g"]
+    assert [c.group for c in MessagesCorpus.parse(path).train] == ["1", "9", "g", "4", "1", "4"]
+
+
+def test_no_text_is_both_learned_and_measured(tmp_path: Path) -> None:
+    rows = [{"original_text": f"text {n % 20}", "sum_text": f"summary {n}"} for n in range(60)]
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    corpus = MessagesCorpus.read(path, valid_fraction=0.1)
+    learned, measured = ({c.turns[0].text for c in side} for side in (corpus.train, corpus.valid))
+    assert len(measured) == 2 and len(learned) == 18 and not learned & measured
 
 
 def test_text_dialogue_with_blank_lines_and_continued_turns(tmp_path: Path) -> None:

@@ -43,7 +43,15 @@ def test_the_picture_shows_both_losses_and_the_elbow(tmp_path: Path, monkeypatch
     rows += [{"step": n, "tokens": 10 * n, "valid": {"loss": 1.2 + 4 / n}} for n in (10, 30, 59)]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     labels: list[str] = []
-    monkeypatch.setattr("matplotlib.axes.Axes.legend", lambda ax: labels.extend(ax.get_legend_handles_labels()[1]))
+    drawn: list[list[float]] = []
+
+    def legend(ax) -> None:
+        labels.extend(ax.get_legend_handles_labels()[1])
+        drawn.extend(list(line.get_ydata()) for line in ax.lines)
+
+    monkeypatch.setattr("matplotlib.axes.Axes.legend", legend)
     picture = plot_curves(tmp_path, "A run").read_bytes()
     assert picture.startswith(b"\x89PNG") and len(picture) > 5000
+    assert [row["train_loss"] for row in rows if "train_loss" in row] in drawn, "as it was, beside the smoothed one"
+    assert [row["valid"]["loss"] for row in rows if "valid" in row] in drawn
     assert labels[0] == "training (smoothed)" and labels[1].startswith("elbow at ") and labels[2] == "validation"

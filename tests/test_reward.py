@@ -11,7 +11,7 @@ import pytest
 import torch
 from conftest import WORDS, make_model, questions
 
-from minigpt import Comparison, LabelledText, Tokenizer, Trainer, Turn, UserError
+from minigpt import GPT, Comparison, LabelledText, ModelConfig, Tokenizer, Trainer, Turn, UserError
 from minigpt.answers import AnswerRows, EncodedAnswer, answer_batch, encode_answer
 from minigpt.checkpoint import load_model, save_model
 from minigpt.examples import RatedAnswer
@@ -172,6 +172,20 @@ def test_the_other_losses_by_hand():
     assert float(label_loss(scores, targets)) == pytest.approx(math.log1p(math.exp(-2)) + math.log1p(math.exp(-1)))
 
 
+def test_scores_are_the_same_twice_whatever_the_model_is_doing(tokenizer):
+    """In the middle of a training with dropout, too; and the training goes on as it was."""
+    judge = new_judge(tokenizer, depth=1, dropout=0.5).train()
+    answers = random_answers(tokenizer, 6, seed=1)
+    assert judge.score_ids(answers) == judge.score_ids(answers)
+    assert judge.training and judge.model.training
+
+
+def test_identical_texts_score_the_same_in_one_batch(judge):
+    longer = "the gull and the boat k t b"
+    first, _, second = judge.score([(ASKED, "the bread"), (ASKED, longer), (ASKED, "the bread")])
+    assert first - second == pytest.approx(0, abs=1e-6)
+
+
 # Learning.
 
 
@@ -206,6 +220,25 @@ def trained(tokenizer, train, valid, want: str = "positive", steps: int = 60):
     )  # fmt: skip
     trainer.train()
     return model, trainer.scores
+
+
+@pytest.mark.parametrize("familiarity", [0.0, 2.0])
+def test_ppo_04_a_new_reward_model_knows_nothing(tokenizer, familiarity):
+    """Its loss is about ln 2: what a coin costs."""
+    torch.manual_seed(0)
+    trunk = GPT(ModelConfig.from_depth(tokenizer.vocab_size, 48, 1, hidden_size=32, num_attention_heads=4), tokenizer)
+    pairs = comparisons(200)
+    objective = Judgement(
+        RewardModel(trunk, familiarity=familiarity), SimpleNamespace(train=pairs, valid=pairs), detect("cpu", "fp32")
+    )
+    assert objective.evaluate(None, 64, final=True).loss == pytest.approx(math.log(2), abs=0.1)
+
+
+def test_what_can_be_told_apart_is_told_apart(tokenizer):
+    """Of 200 unseen pairs at least 95 % are judged rightly."""
+    clear = [pair for pair in comparisons(2000) if "f" not in pair.rejected.split()]
+    _, scores = trained(tokenizer, clear[200:], clear[:200], steps=120)
+    assert scores.examples == 200 and scores.accuracy >= 0.95
 
 
 def test_ppo_04_eight_pairs_are_learned_to_the_last(tokenizer):

@@ -120,6 +120,16 @@ def test_every_line_with_its_context_as_rows(script: Path, tmp_path: Path, capsy
     assert f"{len(rows)}  lines of 3 speakers; dropped: 2 scene headings, 1 lines without words or speaker" in said
 
 
+@pytest.mark.parametrize(("count", "columns"), [("1", "episode_id,location_id"), ("2", "episode_id")])
+def test_context_and_grouping_are_the_command_lines_too(script: Path, tmp_path: Path, count, columns) -> None:
+    out = tmp_path / "windows.jsonl"
+    speakers([str(script), "--context-lines", count, "--group-by", columns, "--out", str(out)])
+    rows = [json.loads(line)["context"] for line in out.read_text(encoding="utf-8").splitlines()]
+    windows = list(read_windows(script, int(count), columns.split(",")))
+    assert rows == [[line.told() for line in window.context] for window in windows]
+    assert max(map(len, rows)) == int(count)
+
+
 def test_speakers_are_counted_and_drawn(script: Path, tmp_path: Path, capsys) -> None:
     by_hand = Counter(name.replace("Young Ann", "Ann Bell") for *_, name, words in ROWS if words)
     assert dict(count_lines(list(read_windows(script)))) == by_hand == {"Ann Bell": 6, "Bob": 3, "Cy": 2}

@@ -14,7 +14,14 @@ from minigpt.checkpoint import load_model, read_card
 from minigpt.recipe import RECIPES, load_recipe
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = ("run_pretrain.py", "run_sft.py", "run_chat.py")
+#: Each script, and options that its help has to tell of.
+SCRIPTS = {
+    "run_pretrain.py": ("--corpus", "--resume"),
+    "run_sft.py": ("--init-from", "--from-scratch"),
+    "run_reward.py": ("--score", "--prompt", "--answer", "--augment", "--want"),
+    "run_ppo.py": ("--want", "--updates", "--kl"),
+    "run_chat.py": ("--ask", "--mode"),
+}
 
 RECIPE = """
 title = "A small town"
@@ -63,11 +70,11 @@ def town(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
-def test_help_teaches(name, tmp_path):
+@pytest.mark.parametrize(("name", "options"), SCRIPTS.items())
+def test_help_teaches(name, options, tmp_path):
     run = script(name, "--help", cwd=tmp_path)
     assert run.returncode == 0
-    assert "python run_" in run.stdout and "--device" in run.stdout
+    assert "python run_" in run.stdout and all(option in run.stdout for option in ("--device", *options))
     assert not list(tmp_path.iterdir())
 
 
@@ -175,7 +182,7 @@ def test_mistakes_end_in_a_sentence_and_nothing_half_written(town, name, argumen
     (town / "torn.jsonl").write_text(good + "\n" + good[:40], encoding="utf-8")
     (town / "prompts.jsonl").write_text('{"prompt": "How are you?"}\n', encoding="utf-8")
     (town / "columns.jsonl").write_text('{"question": "a", "reply": "b"}\n', encoding="utf-8")
-    out = ["--out", "mistake"] if name in SCRIPTS[:2] and "--out" not in arguments else []
+    out = ["--out", "mistake"] if name in ("run_pretrain.py", "run_sft.py") and "--out" not in arguments else []
     assert words in mistake(name, *arguments, *out, cwd=town)
     assert not (town / "mistake" / "model.safetensors").exists() and not list(town.glob("mistake/.*"))
 

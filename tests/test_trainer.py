@@ -210,6 +210,45 @@ def test_save_every(tmp_path, tokenizer, corpus, monkeypatch):
     assert saved == [3, 6, 7]  # and at the end, so that a Ctrl-C while measuring loses nothing
 
 
+def test_what_save_every_leaves_on_the_disk(tmp_path, tokenizer, corpus, monkeypatch):
+    """A state to go on from after every third step, one at a time; at the end the model in its place."""
+    seen: dict[int, list[int]] = {}
+    trainer = Trainer(
+        new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3, evaluations=1, device="cpu",
+        save=lambda model, run: (tmp_path / "model").write_text(str(run["steps"])),
+    )  # fmt: skip
+    step = trainer.step
+
+    def watched(progress):
+        if TrainingState.exists(tmp_path):
+            again = Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3,
+                            evaluations=1, device="cpu")  # fmt: skip
+            assert again.resume()
+            seen.setdefault(again.state.step, []).append(trainer.state.step)
+        return step(progress)
+
+    trainer.step = watched
+    trainer.train()
+    assert seen == {3: [3, 4, 5], 6: [6]}
+    assert not TrainingState.exists(tmp_path) and (tmp_path / "model").read_text() == "7"
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="needs an NVIDIA chip"))])  # fmt: skip
+def test_half_precision_learns_as_much(tokenizer, corpus, device):
+    """After 50 steps the loss is that of single precision, within a twentieth."""
+    losses = {}
+    for dtype in ("fp32", "bf16"):
+        runtime = detect(device, dtype)
+        trainer = Trainer(new_model(tokenizer), corpus, steps=50, batch_size=8, evaluations=1, runtime=runtime)
+        with runtime.autocast():
+            product = torch.ones(2, 2, device=runtime.device) @ torch.ones(2, 2, device=runtime.device)
+        assert product.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
+        losses[dtype] = trainer.train()[2][-1][1]
+        assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
+    assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.05) and losses["bf16"] != losses["fp32"]
+
+
 def test_ctrl_c_finishes_the_step_and_saves(tmp_path, tokenizer, corpus):
     trainer = Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=50, batch_size=4)
     step = trainer.step

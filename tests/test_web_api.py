@@ -282,6 +282,29 @@ def test_the_description_is_of_all_routes_and_no_others(app, client):
     assert schema["properties"]["top_k"]["maximum"] == 200
 
 
+#: A value for every field that some route requires.
+GIVEN = {"messages": QUESTION, "models": ["town/sft", "town/ppo"], "inputs": "a", "answers": ["a", "b"], "id": "x",
+         "answer_id": 1, "thumb": "up", "pair_id": 1, "vote": "left", "query": "a", "text": "a", "summary": "a",
+         "prompt": "a"}  # fmt: skip
+
+
+def test_every_route_names_the_field_that_is_missing_or_unknown(client):
+    described = client.get("/openapi.json").get_json()["paths"]
+    seen = 0
+    for path, methods in described.items():
+        if "requestBody" not in methods.get("post", {}):
+            continue
+        schema = methods["post"]["requestBody"]["content"]["application/json"]["schema"]
+        body = {name: GIVEN[name] for name in schema.get("required", ())}
+        response = client.post(path, json=body | {"unheard_of": 1})
+        assert response.status_code == 400 and error_of(response)["param"] == "unheard_of", path
+        for name in body:
+            response = client.post(path, json={key: value for key, value in body.items() if key != name})
+            assert response.status_code == 400 and error_of(response)["param"] == name, path
+            seen += 1
+    assert seen > 20
+
+
 def test_health_does_not_wait_for_the_model(models, tmp_path):
     app = make_app(models, tmp_path)
     client = app.test_client()

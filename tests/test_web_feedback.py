@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+from collections import Counter
 
 import pytest
+from conftest import TEXT, make_model
 from web_helpers import QUESTION, chat, error_of, make_app, write_models
 
-from minigpt import fulltext
+from minigpt import Tokenizer, Turn, fulltext
+from minigpt.checkpoint import save_model
+from minigpt.corpus import ComparisonCorpus, LabelCorpus, MessagesCorpus
 from minigpt.errors import UserError
 from minigpt.web import exports
 from minigpt.web.errors import ApiError
@@ -45,6 +50,27 @@ def test_a_pair_is_blind_until_its_vote(client, app):
         body = {"model": told[side]["model"], "seed": told[side]["seed"], "max_tokens": 6}
         alone = chat(client, **body).get_json()["choices"][0]["message"]["content"]
         assert alone.strip() == pair[side]["text"]
+
+
+def test_a_pair_is_the_current_model_against_older_ones(tmp_path, monkeypatch):
+    """In the order in which they were written; never a newer one, one that cannot answer, or one of other words."""
+    models = write_models(tmp_path / "models", "town/pretrain", "town/reward", "town/sft-old", "town/sft", "town/ppo")
+    write_models(models, "town/ppo-new")
+    alien = make_model(vocab=350, context=96)
+    tokenizer = Tokenizer.train([TEXT], 350)
+    save_model(models / "town" / "sft-alien", alien, tokenizer, {"stage": "sft", "recipe": "town", "finished": True})
+    for age, name in enumerate(("ppo-new", "ppo", "sft", "sft-old", "sft-alien", "pretrain", "reward")):
+        for file in (models / "town" / name).iterdir():
+            os.utime(file, (1e9 - 1000 * age, 1e9 - 1000 * age))
+    app = make_app(models, tmp_path)
+    client, met = app.test_client(), Counter()
+    for _ in range(24):
+        told = vote(client, make_pair(client, model="town/ppo", max_tokens=2)).get_json()
+        names = [told[side]["model"] for side in ("left", "right")]
+        names.remove("town/ppo")
+        met.update(names)
+    assert set(met) == {"town/sft", "town/sft-old"} and min(met.values()) >= 4
+    app.close()
 
 
 def test_sides_are_swapped_at_random_and_repeatably(models, tmp_path):
@@ -213,6 +239,10 @@ def test_exports_for_others_hold_the_same_preferences(voted, client):
     human = exported(client, "summarize_from_feedback")
     assert [row["summaries"][row["choice"]]["text"] for row in human] == better
     assert human[0]["info"]["post"] == "Question 0?"
+    columns = exported(client, "summaries")
+    assert all(set(row) == {"original_text", "summarize_0", "summarize_1", "choice"} for row in columns)
+    assert [row[f"summarize_{row['choice']}"] for row in columns] == better and {r["choice"] for r in columns} == {0, 1}
+    assert columns[0]["original_text"] == "Question 0?"
     labels = exported(client, "doccano")
     assert [row["text"] for row in labels if row["label"] == ["good"]] == [*better, "a up one"]
     assert [row["text"] for row in labels if row["label"] == ["bad"]] == [*worse, "a down one"]
@@ -220,6 +250,34 @@ def test_exports_for_others_hold_the_same_preferences(voted, client):
     rewrites = exported(client, "doccano_chats")
     assert rewrites[0]["text"] == "How are you?" and rewrites[0]["label"] == ["a up one"]
     assert client.get("/api/votes.jsonl?format=csv").status_code == 400
+
+
+def test_what_the_page_exports_is_read_again(voted, client, tmp_path):
+    """The comparisons in three shapes, the labels and the chats: each file is a corpus of the same content."""
+
+    earlier = [*QUESTION, {"role": "assistant", "content": "Fine."}, {"role": "user", "content": "And now?"}]
+    voted.store.add_answer("c", "town/sft", earlier, "Still fine.", "stop", None, 0)
+
+    def read(kind, name):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(client.get(f"/api/votes.jsonl?format={name}").data)
+        return kind.read(path, valid_fraction=0.0)
+
+    found = [
+        [(c.prompt[-1].text, c.chosen, c.rejected) for c in read(ComparisonCorpus, name).train]
+        for name in ("minigpt", "trl", "summarize_from_feedback", "summaries")
+    ]
+    assert found[0] == found[1] == found[2] == found[3] and len(found[0]) == 5
+    corpus = read(LabelCorpus, "doccano")
+    said = {(text, "good") for _, text, _ in found[0]} | {(text, "bad") for _, _, text in found[0]}
+    thumbs = {("a up one", "good"), ("a down one", "bad")}
+    assert {(example.text, example.label) for example in corpus.train} == said | thumbs
+    chats = read(MessagesCorpus, "doccano_chats").train
+    kept = [
+        (*(Turn(m["role"], m["content"]) for m in answer["messages"]), Turn("assistant", answer["text"]))
+        for answer in voted.store.answers()
+    ]
+    assert len(kept) == 3 and [chat.turns for chat in chats] == kept
 
 
 def test_every_fifth_prompt_is_held_out_with_all_its_votes():

@@ -42,7 +42,8 @@ class MessagesCorpus(CorpusLoader):
 
     In the .txt shape a blank line begins a new conversation, and a line without a speaker goes on with
     the turn above. A faulty row raises UserError with file and line; `read(path, lenient=True)` counts
-    such rows in `dropped` instead. The group is the `group` or `id` of the row, or of its post, or else its number.
+    such rows in `dropped` instead. The group is the `group` or `id` of the row, or of its post, or else the number of
+    the first row that asks the same.
     """
 
     layout = "a .jsonl or .json file of messages, conversations or instructions, or a .txt dialogue"
@@ -57,11 +58,11 @@ class MessagesCorpus(CorpusLoader):
     @classmethod
     def parse(cls, path: Path) -> Parsed:
         parsed = Parsed([])
+        first: dict[str, int] = {}  # where a question was asked first
         rows = _read_dialogue(path) if path.suffix.lower() == ".txt" else located_rows(path)
         for number, (where, row) in enumerate(rows, start=1):
             source = row["info"] if isinstance(row.get("info"), dict) else row
             group = source.get("group", source.get("id"))
-            group = str(number if group is None else group)
             try:
                 turns = to_conversation(row).turns
             except Skipped as reason:
@@ -72,7 +73,10 @@ class MessagesCorpus(CorpusLoader):
                     raise UserError(f"{where}: {error}; {advice}.") from error
                 parsed.dropped[f"rows: {str(error).partition(' (')[0]}"] += 1
             else:
-                parsed.train.append(Conversation(turns, group))
+                if group is None:
+                    asked = next(turn.text for turn in turns if turn.role == "user")
+                    group = first.setdefault(asked, number)
+                parsed.train.append(Conversation(turns, str(group)))
         return parsed
 
 
@@ -216,6 +220,14 @@ def earlier_turns(row: Mapping[str, Any]) -> Messages:
     return read_messages(row.get("earlier") or [])
 
 
+def _article(row: Mapping[str, Any]) -> Messages:
+    """From the title and the summary of an article to its body."""
+    short = [row["title"], row["summary"]]
+    if not all(isinstance(text, str) for text in short):
+        raise ValueError("title and summary must be strings")
+    return [("user", "\n".join(text.strip() for text in short if text.strip())), ("assistant", row["body"])]
+
+
 def _summary(column: str) -> Callable[[Mapping[str, Any]], Messages]:
     return lambda row: [("user", row[column]), ("assistant", row["sum_text"])]
 
@@ -227,6 +239,7 @@ SHAPES: tuple[tuple[frozenset[str], Callable[[Mapping[str, Any]], Messages]], ..
     (frozenset({"prompt", "completion"}), _prompt_completion),
     (frozenset({"instruction", "output"}), lambda row: [*alpaca_question(row), ("assistant", row["output"])]),
     (frozenset({"info", "summary"}), _post_summary),  # summarize_from_feedback
+    (frozenset({"title", "summary", "body"}), _article),
     (frozenset({"post", "summary"}), _post_summary),  # the posts it was made from, with their authors' summaries
     (frozenset({"original_text", "sum_text"}), _summary("original_text")),
     (frozenset({"orignal_text", "sum_text"}), _summary("orignal_text")),  # so spelt in published files

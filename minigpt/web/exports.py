@@ -75,6 +75,13 @@ def comparison(vote: Row) -> Row:
     }
 
 
+def two_summaries(vote: Row) -> Row:
+    """Two summaries of one text in columns, and which of them is the better one."""
+    row = comparison(vote)
+    first, second = (summary["text"] for summary in row["summaries"])
+    return {"original_text": row["info"]["post"], "summarize_0": first, "summarize_1": second, "choice": row["choice"]}
+
+
 def _labels(store: Store) -> Iterator[Row]:
     """doccano's text classification: each answer that was voted on, or got a thumb, as good or bad."""
     judged: list[tuple[str, str, str]] = []
@@ -99,6 +106,7 @@ FORMATS: dict[str, Callable[[Store], Iterable[Row]]] = {
     "minigpt": lambda store: map(minigpt, store.votes()),
     "trl": lambda store: map(trl, usable(store.votes())),
     "summarize_from_feedback": lambda store: map(comparison, usable(store.votes())),
+    "summaries": lambda store: map(two_summaries, usable(store.votes())),
     "doccano": _labels,
     "doccano_chats": _rewrites,
 }

@@ -102,7 +102,7 @@ def open_store(path: Path) -> Pages:
     return Pages(path)
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
     parser = flags.Parser(prog="minigpt.corpus.collect", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     adding = commands.add_parser("add", help="read or fetch pages that are not known yet")
@@ -124,7 +124,11 @@ def main() -> None:
     exporting.add_argument("--paragraphs", action="store_true", help="a row for each paragraph, not for each page")
     for command in (adding, searching, exporting):
         command.add_argument("--store", type=Path, default=STORE, help=f"SQLite file of the pages (default {STORE})")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    arguments = make_parser().parse_args()
     {"add": add, "search": search, "export": export}[arguments.command](arguments)
 
 

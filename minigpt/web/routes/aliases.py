@@ -57,22 +57,22 @@ def make(service: Service) -> Blueprint:
     def asked(text: str) -> list[Body]:
         return [{"role": "user", "content": text}]
 
-    def summariser(*stages: str) -> str | None:
-        """The summary recipe's model of the first of these stages, if it was trained; else the default model."""
+    def trained(recipe: str, *stages: str) -> str | None:
+        """The recipe's model of the first of these stages that was trained; None, the default model, without any."""
         entries = service.shelf.entries()
-        return next((f"summary/{stage}" for stage in stages if f"summary/{stage}" in entries), None)
+        return next((name for stage in stages if (name := f"{recipe}/{stage}") in entries), None)
 
     @aliases.post("/summarize")
     @takes({"text": TEXT})
     def summarize(body: Body) -> Body:
         """A summary by the policy before reinforcement learning."""
-        return {"summary": answer(asked(body["text"]), summariser("sft"))}
+        return {"summary": answer(asked(body["text"]), trained("summary", "sft"))}
 
     @aliases.post("/summarize_better")
     @takes({"text": TEXT})
     def summarize_better(body: Body) -> Body:
         """A summary by the policy after it."""
-        return {"summary": answer(asked(body["text"]), summariser("ppo", "sft"))}
+        return {"summary": answer(asked(body["text"]), trained("summary", "ppo", "sft"))}
 
     @aliases.post("/infer")
     @takes({"text": TEXT, "summary": Field("string", required=True, maximum=tables.CHARACTERS)})
@@ -94,7 +94,7 @@ def make(service: Service) -> Blueprint:
         return two(body["text"])
 
     def two(text: str) -> Body:
-        models = (summariser("ppo", "sft"), summariser("sft"))
+        models = (trained("summary", "ppo", "sft"), trained("summary", "sft"))
         texts = [answer(asked(text), model, seed=seed) for seed, model in enumerate(models)]
         return {"inference_results0": texts[0], "inference_results1": texts[1]}
 
@@ -103,7 +103,8 @@ def make(service: Service) -> Blueprint:
     def gpt2(body: Body) -> Body:
         """Answer a user, and give that user's whole history back."""
         question = {"role": "user", "content": body["query"]}
-        text = answer([*histories.get(body["user"]), question], mode=body["mode"], seed=None)
+        bot = trained("persona", "ppo", "sft")
+        text = answer([*histories.get(body["user"]), question], bot, mode=body["mode"], seed=None)
         history = histories.add(body["user"], question, {"role": "assistant", "content": text[: tables.CHARACTERS]})
         return {"response": [turn["content"] for turn in history]}
 
