@@ -8,15 +8,15 @@ from pathlib import Path
 #: A step of a retraining: its name, and its command line; see `Settings.retrain_commands`.
 Command = tuple[str, list[str]]
 
-#: Votes are few: small batches read several times, rates that suit any recipe, and no weight on familiarity, for what
-#: is voted on here is taste. PPO stays near the SFT model; who has voted for brevity alone does not want silence.
+#: Votes are few: small batches read several times, at low rates; how much familiarity counts the recipe says, for votes
+#: teach which words matter, too. PPO stays near the SFT model; who has voted for brevity alone does not want silence.
 RETRAIN: list[Command] = [
     (
         "reward model",
         ["{python}", "{scripts}/run_reward.py", "--recipe", "{recipe}", "--init-from", "{policy}",
          "--corpus", "{votes}", "--format", "votes", "--out", "{models}/votes/reward", "--restart",
-         "--epochs", "8", "--batch-size", "8", "--learning-rate", "0.002", "--matrix-rate", "0.01",
-         "--epsilon", "0.001", "--decay", "1", "--warmup-steps", "4", "--familiarity", "0"],
+         "--epochs", "8", "--batch-size", "8", "--learning-rate", "0.001", "--matrix-rate", "0.002",
+         "--epsilon", "0.001", "--decay", "1", "--warmup-steps", "4"],
     ),
     (
         "PPO",
