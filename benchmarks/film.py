@@ -13,7 +13,7 @@ import random
 from collections.abc import Sequence
 
 from minigpt import flags
-from minigpt.answers import encode_answer
+from minigpt.answers import EncodedAnswer, encode_answer
 from minigpt.checkpoint import load_model
 from minigpt.contest import answer, divergence, score
 from minigpt.corpus import ComparisonCorpus
@@ -39,17 +39,15 @@ QUESTIONS = (
 def show_accuracy(reward: RewardModel, name: str, own: Sequence[Comparison], others: Sequence[str]) -> None:
     """Print how often the film's own reply scores higher than the other one, of the pairs that fit the context."""
     context = reward.config.max_position_embeddings
-    pairs = [
-        (c, other)
-        for c, other in zip(own, others, strict=True)
-        if other not in ("", c.chosen)
-        and None not in [encode_answer(reward.tokenizer, c.prompt, text, context) for text in (c.chosen, other)]
-    ]
-    better = reward.score([(c.prompt, c.chosen) for c, _ in pairs])
-    worse = reward.score([(c.prompt, other) for c, other in pairs])
-    right = sum(a > b for a, b in zip(better, worse, strict=True))
-    low, high = wilson_interval(right, len(pairs))
-    print(f"{name:40}{right / len(pairs):7.1%} ({low:.1%} to {high:.1%}, {len(pairs)} pairs)")
+    encoded: list[EncodedAnswer] = []
+    for c, other in zip(own, others, strict=True):
+        better, worse = (encode_answer(reward.tokenizer, c.prompt, text, context) for text in (c.chosen, other))
+        if other not in ("", c.chosen) and better is not None and worse is not None:
+            encoded += [better, worse]
+    scores, count = reward.score_ids(encoded), len(encoded) // 2
+    right = sum(a > b for a, b in zip(scores[::2], scores[1::2], strict=True))
+    low, high = wilson_interval(right, count)
+    print(f"{name:40}{right / count:7.1%} ({low:.1%} to {high:.1%}, {count} pairs)")
 
 
 def show_stages(reward: RewardModel, models: dict[str, GPT], prompts: Sequence[Prompt], length: int) -> None:

@@ -101,7 +101,7 @@ class Reader:
     truth: Truth
 
     def good(self, question: str, answer: str) -> bool:
-        return self.truth.grade((Turn("user", question),), answer)["good"] == 1
+        return self.truth.grade((Turn("user", question),), answer)[self.truth.marks[-1]] == 1
 
     def vote(self, question: str, left: str, right: str) -> str:
         marks = [self.truth.grade((Turn("user", question),), text)["score"] for text in (left, right)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import socket
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -42,6 +43,17 @@ def one_thread():
 def full_precision(monkeypatch):
     """Tests compare to five digits; some CPUs would choose bf16."""
     monkeypatch.setattr("minigpt.runtime._fast_bf16", lambda device: False)
+
+
+@pytest.fixture
+def no_sockets(monkeypatch) -> None:
+    """Whoever opens a socket, or asks for an address, fails."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
 
 
 @pytest.fixture(scope="session")

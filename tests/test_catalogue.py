@@ -3,7 +3,6 @@
 import hashlib
 import io
 import re
-import socket
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -212,14 +211,9 @@ def test_the_command_leaves_with_2_after_a_wrong_hash(server: Server, tmp_path: 
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
+@pytest.mark.usefixtures("no_sockets")
 def test_reading_opens_no_socket(tmp_path: Path, monkeypatch) -> None:
     """Only `fetch` and `collect` go to the network."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a socket was opened")
-
-    monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.chdir(tmp_path)
     assert catalogue.main(["--corpora-dir", str(tmp_path), "list"]) == 0
     (tmp_path / "text").mkdir()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import socket
 import sys
 from pathlib import Path
 
@@ -48,12 +47,8 @@ def folder(tmp_path) -> Path:
     return folder
 
 
-def test_a_folder_is_read_without_a_network_and_each_page_once(folder, collect, monkeypatch):
-    def refuse(*args: object) -> None:
-        raise AssertionError("a socket was opened")
-
-    monkeypatch.setattr(socket, "socket", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+@pytest.mark.usefixtures("no_sockets")
+def test_a_folder_is_read_without_a_network_and_each_page_once(folder, collect):
     told = collect("add", folder)
     assert " 2 kept" in told and "pages:     2 in" in told
     assert "1 duplicate, 1 not HTML, 1 too large or empty, 1 too short" in told

@@ -210,7 +210,7 @@ def test_save_every(tmp_path, tokenizer, corpus, monkeypatch):
     assert saved == [3, 6, 7]  # and at the end, so that a Ctrl-C while measuring loses nothing
 
 
-def test_what_save_every_leaves_on_the_disk(tmp_path, tokenizer, corpus, monkeypatch):
+def test_what_save_every_leaves_on_the_disk(tmp_path, tokenizer, corpus):
     """A state to go on from after every third step, one at a time; at the end the model in its place."""
     seen: dict[int, list[int]] = {}
     trainer = Trainer(

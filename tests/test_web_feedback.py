@@ -52,7 +52,7 @@ def test_a_pair_is_blind_until_its_vote(client, app):
         assert alone.strip() == pair[side]["text"]
 
 
-def test_a_pair_is_the_current_model_against_older_ones(tmp_path, monkeypatch):
+def test_a_pair_is_the_current_model_against_older_ones(tmp_path):
     """In the order in which they were written; never a newer one, one that cannot answer, or one of other words."""
     models = write_models(tmp_path / "models", "town/pretrain", "town/reward", "town/sft-old", "town/sft", "town/ppo")
     write_models(models, "town/ppo-new")

@@ -85,7 +85,7 @@ class ScriptCorpus(CorpusLoader):
     @classmethod
     def read(cls, path: str | Path, **options: Any) -> CorpusLoader:
         corpus = super().read(path, **options)
-        corpus.memory = options.get("context_lines", CONTEXT_LINES)
+        corpus.memory = options.get("context_lines", cls.memory)
         return corpus
 
     @classmethod
