@@ -23,5 +23,5 @@ lint: .venv/ready    ## style and types
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt --editable .
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --editable . --config-settings editable_mode=compat
 	touch .venv/ready

@@ -16,11 +16,11 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from minigpt import Sampling, UserError, flags
+from minigpt import Sampling, UserError, cli
 from minigpt.chat import CHATTY, MODES, Chat
-from minigpt.checkpoint import CARD, load_model, need_tokenizer, read_card
-from minigpt.runtime import detect
-from minigpt.stage import MODELS
+from minigpt.model.checkpoint import CARD, load_model, need_tokenizer, read_card
+from minigpt.run import MODELS
+from minigpt.training.device import detect
 
 
 def latest_model() -> Path:
@@ -93,7 +93,7 @@ def serve(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
+    parser = cli.Parser(description=__doc__)
     parser.add_argument("--terminal", action="store_true", help="talk here instead of in the browser")
     parser.add_argument("--model", help="model folder (default: the latest in trained_models/)")
     parser.add_argument("--ask", metavar="TEXT", help="ask one question, print the reply and leave")
@@ -113,11 +113,11 @@ def main() -> None:
     talking.add_argument("--repetition-penalty", type=float, help="above 1, tokens already used become less likely")
     talking.add_argument("--no-repeat-ngram", type=int, help="never write the same N tokens twice (0: allowed)")
     talking.add_argument("--seed", type=int, help="the same seed gives the same replies")
-    flags.add_machine_flags(parser)
+    cli.add_machine_flags(parser)
     arguments = parser.parse_args()
-    drawing = flags.given(arguments, [field.name for field in dataclasses.fields(Sampling)])
+    drawing = cli.given(arguments, [field.name for field in dataclasses.fields(Sampling)])
     sampling = dataclasses.replace(CHATTY, **drawing)
-    settings = flags.given(arguments, ["mode", "max_new_tokens", "beam_width"])
+    settings = cli.given(arguments, ["mode", "max_new_tokens", "beam_width"])
     if settings.get("max_new_tokens", 1) < 1 or settings.get("beam_width", 0) < 0:
         raise UserError("--max-new-tokens must be at least 1 and --beam-width at least 0.")
     if not (arguments.terminal or arguments.ask):
@@ -142,4 +142,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main)
+    cli.run(main)

@@ -8,23 +8,23 @@ python run_ppo.py --kl 0.2                            stay closer to the SFT mod
 python run_ppo.py --corpus prompts.jsonl              prompts of yours (--format says how to read them)
 """
 
-from minigpt import flags
+from minigpt import cli
+from minigpt.alignment.ppo_run import before_and_after, open_practice
 from minigpt.config import PPOConfig
-from minigpt.plots import plot_ppo
-from minigpt.practice import before_and_after, open_practice
-from minigpt.runtime import leave_processes
-from minigpt.stage import Stage
+from minigpt.run import Stage
+from minigpt.training.device import leave_processes
+from minigpt.training.plots import plot_ppo
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
-    flags.add_data_flags(parser, "ppo")
+    parser = cli.Parser(description=__doc__)
+    cli.add_data_flags(parser, "ppo")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     parser.add_argument(
         "--reward", help="reward model's folder (default trained_models/RECIPE/reward), or grader (only in Tinytown)"
     )
-    flags.add_settings_flags(parser, PPOConfig)
-    flags.add_machine_flags(parser)
+    cli.add_settings_flags(parser, PPOConfig)
+    cli.add_machine_flags(parser)
     arguments = parser.parse_args()
     stage = Stage("ppo", arguments)
     trainer = open_practice(stage)
@@ -36,4 +36,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with leave_processes():
-        flags.run(main)
+        cli.run(main)

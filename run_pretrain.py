@@ -6,17 +6,17 @@ python run_pretrain.py --recipe movie     WikiText-2
 python run_pretrain.py --corpus my.txt --recipe my_recipe.toml
 """
 
-from minigpt import flags
-from minigpt.runtime import leave_processes
-from minigpt.stage import Stage
+from minigpt import cli
+from minigpt.run import Stage
+from minigpt.training.device import leave_processes
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
-    flags.add_data_flags(parser, "pretrain")
-    flags.add_model_flags(parser)
-    flags.add_settings_flags(parser)
-    flags.add_machine_flags(parser)
+    parser = cli.Parser(description=__doc__)
+    cli.add_data_flags(parser, "pretrain")
+    cli.add_model_flags(parser)
+    cli.add_settings_flags(parser)
+    cli.add_machine_flags(parser)
     stage = Stage("pretrain", parser.parse_args())
     corpus = stage.open_corpus()
     stage.train(stage.new_model(stage.tokenizer(corpus)), corpus)
@@ -28,4 +28,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with leave_processes():
-        flags.run(main)
+        cli.run(main)

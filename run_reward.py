@@ -10,24 +10,24 @@ python run_reward.py --score answers.jsonl            a reward for each row with
 
 import copy
 
-from minigpt import flags
+from minigpt import cli
+from minigpt.alignment.comparisons import open_feedback, reference_answers, save_comparisons, worse_on_purpose
+from minigpt.alignment.reward_model import Judgement, RewardModel, save_reward_model
+from minigpt.alignment.score_answers import print_scores
 from minigpt.config import RewardConfig
-from minigpt.feedback import open_feedback, reference_answers, save_comparisons, worse_on_purpose
-from minigpt.plots import plot_judgements
-from minigpt.reward import Judgement, RewardModel, save_reward_model
-from minigpt.runtime import leave_processes
-from minigpt.scoring import print_scores
-from minigpt.stage import Stage
-from minigpt.trainer import Trainer
+from minigpt.run import Stage
+from minigpt.training.device import leave_processes
+from minigpt.training.plots import plot_judgements
+from minigpt.training.trainer import Trainer
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
-    flags.add_data_flags(parser, "reward")
+    parser = cli.Parser(description=__doc__)
+    cli.add_data_flags(parser, "reward")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
-    flags.add_score_flags(parser)
-    flags.add_settings_flags(parser, RewardConfig)
-    flags.add_machine_flags(parser)
+    cli.add_score_flags(parser)
+    cli.add_settings_flags(parser, RewardConfig)
+    cli.add_machine_flags(parser)
     arguments = parser.parse_args()
     if arguments.score is not None:
         print_scores(arguments)
@@ -67,4 +67,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with leave_processes():
-        flags.run(main)
+        cli.run(main)

@@ -6,19 +6,19 @@ python run_sft.py --recipe movie          the Cornell movie dialogs
 python run_sft.py --from-scratch          without step 1, to see what it was good for
 """
 
-from minigpt import flags
-from minigpt.runtime import leave_processes
-from minigpt.stage import Stage
+from minigpt import cli
+from minigpt.run import Stage
+from minigpt.training.device import leave_processes
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
-    flags.add_data_flags(parser, "sft")
+    parser = cli.Parser(description=__doc__)
+    cli.add_data_flags(parser, "sft")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/pretrain)")
     start.add_argument("--from-scratch", action="store_true", help="start from random weights in that model's shape")
-    flags.add_settings_flags(parser)
-    flags.add_machine_flags(parser)
+    cli.add_settings_flags(parser)
+    cli.add_machine_flags(parser)
     arguments = parser.parse_args()
     stage = Stage("sft", arguments)
     parent = stage.folder_of("pretrain", arguments.init_from)
@@ -31,4 +31,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     with leave_processes():
-        flags.run(main)
+        cli.run(main)

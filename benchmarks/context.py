@@ -18,20 +18,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from minigpt import flags
-from minigpt.answers import encode_answer
-from minigpt.checkpoint import load_model, need_tokenizer
-from minigpt.corpus.tinytown.script import MATTERS, OWN_FACTS
-from minigpt.corpus.tinytown.script_grader import ScriptTruth
-from minigpt.examples import Conversation, Prompt, Turn
-from minigpt.judging import wilson_interval
-from minigpt.model import GPT, evaluating
-from minigpt.policy import draw_answers, read_answers, writings
-from minigpt.ppo import Episode
-from minigpt.raters import chat_texts
+from minigpt import cli
+from minigpt.alignment.formulas import Episode
+from minigpt.alignment.policy import draw_answers, read_answers, writings
+from minigpt.alignment.raters import chat_texts
+from minigpt.alignment.reward_metrics import wilson_interval
+from minigpt.data.examples import Conversation, Prompt, Turn
+from minigpt.data.preferences import encode_answer
+from minigpt.model.checkpoint import load_model, need_tokenizer
+from minigpt.model.gpt import GPT, evaluating
+from minigpt.model.sampling import GREEDY, Sampling
 from minigpt.recipe import load_recipe
-from minigpt.runtime import detect
-from minigpt.sampling import GREEDY, Sampling
+from minigpt.tinytown.script import MATTERS, OWN_FACTS
+from minigpt.tinytown.script_grader import ScriptTruth
+from minigpt.training.device import detect
 
 AT_ONCE = 64
 ANSWER_TOKENS = 32
@@ -128,12 +128,12 @@ def remember(model: GPT, truth: ScriptTruth, count: int) -> None:
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
+    parser = cli.Parser(description=__doc__)
     parser.add_argument("--recipe", default="persona", help="a recipe whose [sft] reads a script (default persona)")
     parser.add_argument("--model", type=Path, help="model folder (default trained_models/RECIPE/sft)")
-    flags.add_corpora_flag(parser)
+    cli.add_corpora_flag(parser)
     parser.add_argument("--scenes", type=int, default=400, help="scenes that are asked twice (default 400)")
-    flags.add_machine_flags(parser)
+    cli.add_machine_flags(parser)
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe)
     folder = arguments.model or Path("trained_models") / recipe.name / "sft"
@@ -148,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main)
+    cli.run(main)

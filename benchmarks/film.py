@@ -12,22 +12,22 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from minigpt import flags
-from minigpt.answers import EncodedAnswer, encode_answer
-from minigpt.checkpoint import load_model
-from minigpt.contest import answer, divergence, score
-from minigpt.corpus import ComparisonCorpus
-from minigpt.examples import Comparison, Prompt, Turn
-from minigpt.judging import wilson_interval
-from minigpt.model import GPT
-from minigpt.ppo import distinct
-from minigpt.practice import split_prompts
-from minigpt.raters import chat_texts
+from minigpt import cli
+from minigpt.alignment.formulas import distinct
+from minigpt.alignment.ppo_run import split_prompts
+from minigpt.alignment.raters import chat_texts
+from minigpt.alignment.reward_metrics import wilson_interval
+from minigpt.alignment.reward_model import RewardModel, load_reward_model
+from minigpt.data.examples import Comparison, Prompt, Turn
+from minigpt.data.formats import ComparisonCorpus
+from minigpt.data.preferences import EncodedAnswer, encode_answer
+from minigpt.data.truncation import fit_prompts
+from minigpt.evaluation.win_rate import answer, divergence, score
+from minigpt.model.checkpoint import load_model
+from minigpt.model.gpt import GPT
 from minigpt.recipe import load_recipe
-from minigpt.reward import RewardModel, load_reward_model
-from minigpt.runtime import detect
-from minigpt.stage import COMPARISONS, MODELS
-from minigpt.window import fit_prompts
+from minigpt.run import COMPARISONS, MODELS
+from minigpt.training.device import detect
 
 PROMPTS = 200
 QUESTIONS = (
@@ -74,10 +74,10 @@ def show_chats(models: dict[str, GPT], length: int) -> None:
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
+    parser = cli.Parser(description=__doc__)
     parser.add_argument("--recipe", default="movie", help="a recipe whose rater is the film (default movie)")
-    flags.add_corpora_flag(parser)
-    flags.add_machine_flags(parser)
+    cli.add_corpora_flag(parser)
+    cli.add_machine_flags(parser)
     arguments = parser.parse_args()
     recipe, device = load_recipe(arguments.recipe), detect(arguments.device, arguments.dtype).device
     home, length = MODELS / recipe.name, recipe.answer_length
@@ -97,4 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main)
+    cli.run(main)

@@ -19,8 +19,8 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-from minigpt import flags
-from minigpt.state import METRICS, read_log
+from minigpt import cli
+from minigpt.training.run_state import METRICS, read_log
 
 HOME = Path("trained_models/tinytown")
 PICTURE = Path(__file__).parent / "pictures" / "goodhart.png"
@@ -68,7 +68,7 @@ def draw(curves: dict[float, list[dict[str, Any]]], title: str) -> None:
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
+    parser = cli.Parser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=600, help="comparisons that the rater is asked for")
     parser.add_argument("--noise", type=float, default=0.25, help="share of the choices that are wrong")
     parser.add_argument("--length-bias", type=float, default=0.05, help="what a word is worth to the rater")
@@ -87,4 +87,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main)
+    cli.run(main)

@@ -4,7 +4,7 @@
     python benchmarks/screenshots.py [--models trained_models] [--out benchmarks/pictures]
 
 Wants selenium, a Chromium and its chromedriver on the PATH. Votes and chats go to a throw-away database. The report
-card is the one that python -m minigpt.report wrote for Tinytown, if it is there.
+card is the one that minigpt report wrote for Tinytown, if it is there.
 """
 
 import argparse

@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from minigpt import flags
-from minigpt.checkpoint import read_card
+from minigpt import cli
+from minigpt.model.checkpoint import read_card
 
 HOME = Path("trained_models/tinytown")
 #: What "it works" means, for answers about asked residents.
@@ -30,8 +30,8 @@ def run_seed(seed: int, questions: int) -> dict[str, object]:
     commands = [
         ["run_reward.py", "--out", str(reward), *own],
         ["run_ppo.py", "--reward", str(reward), "--out", str(policy), *own],
-        ["-m", "minigpt.contest", "--model", str(policy), "--questions", str(questions), "--seed", str(seed),
-         "--json", f"{verdict}.json"],
+        ["-m", "minigpt", "evaluate", "win-rate", "--model", str(policy), "--questions", str(questions),
+         "--seed", str(seed), "--json", f"{verdict}.json"],
     ]  # fmt: skip
     for command in commands:
         done = subprocess.run([sys.executable, *command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -74,7 +74,7 @@ def line(row: dict) -> str:
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
+    parser = cli.Parser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="how many seeds (default 5)")
     parser.add_argument("--questions", type=int, default=800, help="questions in each column (default 800)")
     arguments = parser.parse_args()
@@ -91,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main)
+    cli.run(main)

@@ -15,17 +15,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 
-from minigpt import CorpusLoader, flags
-from minigpt.checkpoint import load_model
+from minigpt import CorpusLoader, cli
+from minigpt.alignment.reward_metrics import wilson_interval
+from minigpt.alignment.reward_model import Judgement, RewardModel
 from minigpt.config import RewardConfig, TrainingConfig
-from minigpt.examples import Comparison
-from minigpt.judging import wilson_interval
-from minigpt.model import GPT
+from minigpt.data.examples import Comparison
+from minigpt.model.checkpoint import load_model
+from minigpt.model.gpt import GPT
 from minigpt.recipe import load_recipe
-from minigpt.reward import Judgement, RewardModel
-from minigpt.runtime import Runtime, detect
-from minigpt.stage import MODELS
-from minigpt.trainer import Trainer
+from minigpt.run import MODELS
+from minigpt.training.device import Runtime, detect
+from minigpt.training.trainer import Trainer
 
 RECIPE = "summary-tldr"
 
@@ -60,11 +60,11 @@ def show(what: str, right: float, count: int) -> None:
 
 
 def main() -> None:
-    parser = flags.Parser(description=__doc__)
-    flags.add_corpora_flag(parser)
+    parser = cli.Parser(description=__doc__)
+    cli.add_corpora_flag(parser)
     parser.add_argument("--parts", type=int, default=5, help="parts of the cross-validation (default 5)")
     parser.add_argument("--sft-minutes", type=float, default=3.0, help="time for the SFT model (default 3)")
-    flags.add_machine_flags(parser)
+    cli.add_machine_flags(parser)
     arguments = parser.parse_args()
     recipe, machine = load_recipe(RECIPE), detect(arguments.device, arguments.dtype)
     read = recipe.open_corpus("reward", arguments.corpora_dir)
@@ -91,4 +91,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    flags.run(main)
+    cli.run(main)

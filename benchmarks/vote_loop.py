@@ -28,10 +28,10 @@ from typing import Any, Protocol
 from serving import ROOT, serving
 
 from minigpt import Turn
-from minigpt.corpus.tinytown import Town
-from minigpt.judging import wilson_interval
+from minigpt.alignment.reward_metrics import wilson_interval
 from minigpt.recipe import load_recipe
-from minigpt.truth import Truth
+from minigpt.tinytown import Town
+from minigpt.tinytown.graders import Truth
 
 AGREEMENT, WINS = 0.85, 0.70  # the goals
 NOTICED = 2  # words by which an answer must be shorter for the rater to see it

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from .config import ModelConfig, TrainingConfig
-from .corpus import CorpusLoader, MessagesCorpus, MovieCorpus, TextCorpus, WikiCorpus
-from .corpus.chapter import read_data
-from .decode import beam_search, decode, generate, remove_input_from_output, stream
+from .data.examples import Comparison, Conversation, Document, LabelledText, Turn
+from .data.formats import CorpusLoader, MessagesCorpus, MovieCorpus, TextCorpus, WikiCorpus
+from .data.tokenizer import Tokenizer
 from .errors import UserError
-from .examples import Comparison, Conversation, Document, LabelledText, Turn
-from .model import GPT
+from .model.generate import beam_search, decode, generate, remove_input_from_output, stream
+from .model.gpt import GPT
+from .model.sampling import Sampling
 from .pipeline import pipeline
-from .sampling import Sampling
-from .tokenizer import Tokenizer
-from .trainer import Trainer, TrainingResult
+from .textbook import read_data
+from .training.trainer import Trainer, TrainingResult
 
 DialogCorpus = MovieCorpus  # the chapter's second name for it
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .decode import beam_search, stream
-from .examples import Turn
-from .model import GPT
-from .sampling import Sampling
-from .tokenizer import TextStream
-from .window import Window, fit_turns
+from .data.examples import Turn
+from .data.tokenizer import TextStream
+from .data.truncation import Window, fit_turns
+from .model.generate import beam_search, stream
+from .model.gpt import GPT
+from .model.sampling import Sampling
 
 MODES = ("dialogue", "qa")
 CHATTY = Sampling(temperature=0.7, top_p=0.9)

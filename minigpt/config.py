@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .augment import parse_kinds
+from .alignment.negatives import parse_kinds
 from .errors import UserError
 
 ARCHITECTURES = ("qwen3", "gpt2")

@@ -20,14 +20,14 @@ from typing import Any, TypeVar
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from .checkpoint import load_model, need_tokenizer
-from .decode import generate
+from .alignment.reward_model import RewardModel, load_reward_model
+from .data.examples import ROLES, Turn
+from .data.truncation import fit_turns
 from .errors import UserError, nearest
-from .examples import ROLES, Turn
-from .model import GPT, evaluating
-from .reward import RewardModel, load_reward_model
-from .sampling import Sampling
-from .window import fit_turns
+from .model.checkpoint import load_model, need_tokenizer
+from .model.generate import generate
+from .model.gpt import GPT, evaluating
+from .model.sampling import Sampling
 
 SHIPPED = Path("trained_models") / "shipped"
 EXPAND = Path("trained_models") / "expand" / "reward"

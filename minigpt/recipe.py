@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from .config import DPOConfig, PPOConfig, RewardConfig, TrainingConfig
-from .corpus import FORMATS, CorpusLoader, Document
-from .corpus.catalogue import corpora_dir, find
-from .corpus.tinytown import ensure_corpora
+from .data.catalogue import corpora_dir, find
+from .data.formats import FORMATS, CorpusLoader, Document
 from .errors import UserError, nearest
-from .truth import TRUTHS, Truth
+from .tinytown import ensure_corpora
+from .tinytown.graders import TRUTHS, Truth
 
 RECIPES = Path(__file__).parent / "recipes"
 TINYTOWN = Path("corpora") / "tinytown"  # made here, also where the other corpora come from a read-only folder

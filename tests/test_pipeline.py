@@ -7,13 +7,13 @@ import sys
 
 import pytest
 import torch
-from conftest import WORDS, questions
+from helpers.models import WORDS, questions
 
 import minigpt
 from minigpt import GPT, Turn, UserError, pipeline
-from minigpt.checkpoint import save_model
+from minigpt.alignment.reward_model import RewardModel, load_reward_model, save_reward_model
+from minigpt.model.checkpoint import save_model
 from minigpt.pipeline import ALIASES, TASKS
-from minigpt.reward import RewardModel, load_reward_model, save_reward_model
 
 TEXTS = ["the and b?", "the market opens at noon, bread and apples", "f", "k k o?"]
 CHAT = [{"role": "user", "content": "the t o?"}]

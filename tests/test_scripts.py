@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.checkpoint import load_model, read_card
+from minigpt.model.checkpoint import load_model, read_card
 from minigpt.recipe import RECIPES, load_recipe
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,8 @@ evaluations = 2
 
 def script(name: str, *arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    command = [sys.executable, *(["-m", name] if name.startswith("minigpt") else [str(ROOT / name)]), *arguments]
+    called = [str(ROOT / name)] if name.endswith(".py") else ["-m", "minigpt", *name.split()]
+    command = [sys.executable, *called, *arguments]
     return subprocess.run(
         command, cwd=cwd, env=environment, input=stdin, capture_output=True, text=True, encoding="utf-8", timeout=300
     )
@@ -164,7 +165,7 @@ MISTAKES = [
     ("run_chat.py", ["--model", "nowhere"], "holds no model"),
     ("run_chat.py", ["--model", str(ROOT / "trained_models" / "shipped" / "reward")], "is a reward model"),
     ("run_chat.py", ["--model", "trained_models/mine/sft", "--top-p", "3"], "top_p is 3.0"),
-    ("minigpt.exam", ["--model", "nowhere"], "holds no model"),
+    ("evaluate knowledge", ["--model", "nowhere"], "holds no model"),
 ]
 
 

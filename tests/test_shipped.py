@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.checkpoint import load_model, read_card
-from minigpt.corpus.loader import SHARED_TOKENIZER
-from minigpt.corpus.tinytown import Town
-from minigpt.exam import ask, mark
+from minigpt.data.formats.loader import SHARED_TOKENIZER
+from minigpt.evaluation.knowledge import ask, mark
+from minigpt.model.checkpoint import load_model, read_card
+from minigpt.tinytown import Town
 
 SHIPPED = Path(__file__).parents[1] / "trained_models" / "shipped"
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from ..model import GPT
+from ..model.gpt import GPT
 from . import errors, security
 from .engine import Engine
-from .models import Shelf
+from .model_cache import Shelf
 from .pipelines import Pipelines
 from .retrain import Retraining
 from .routes import aliases, feedback, openai, page, pipelines

@@ -2,7 +2,7 @@
 
 This is continuous batching (Yu et al. 2022, "Orca"): requests join the running batch, and leave it, between two tokens,
 so nobody waits for somebody else's long answer to end. A row's text does not depend on its neighbours: it is what
-`minigpt.decode.generate` writes for that prompt alone, with the same seed.
+`minigpt.model.generate.generate` writes for that prompt alone, with the same seed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from queue import Empty, SimpleQueue
 import torch
 from torch import Tensor
 
-from ..decode import Reader, choose, uniforms
-from ..model import GPT, evaluating
-from ..sampling import Sampling
+from ..model.generate import Reader, choose, uniforms
+from ..model.gpt import GPT, evaluating
+from ..model.sampling import Sampling
 
 log = logging.getLogger("minigpt.web")
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..corpus.doccano import DoccanoRow, chat_row
-from ..examples import Turn
+from ..data.examples import Turn
+from ..data.formats.doccano import DoccanoRow, chat_row
 from .store import Row, Store
 
 HELD_OUT = 5  # every fifth prompt measures the reward model and does not teach it

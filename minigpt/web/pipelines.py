@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..checkpoint import PREVIOUS
+from ..alignment.reward_model import RewardModel
+from ..model.checkpoint import PREVIOUS
 from ..pipeline import FeatureExtraction, Reward, Sentiment, TextGeneration, batched
-from ..reward import RewardModel
 from .errors import ApiError, bad_value
-from .models import Entry
+from .model_cache import Entry
 from .service import Body, Service
 
 Results = list[Any]

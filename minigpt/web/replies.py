@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..tokenizer import TextStream
+from ..data.tokenizer import TextStream
 from .engine import Drawn, Ended, Ticket
 from .errors import ApiError
-from .models import Loaded
+from .model_cache import Loaded
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..data.examples import Turn
 from ..errors import UserError
-from ..examples import Turn
 from ..files import write_atomically
 from . import exports
 from .errors import ApiError, as_api_error

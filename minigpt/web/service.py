@@ -11,15 +11,15 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from ..examples import Turn
-from ..sampling import Sampling
-from ..window import fit_turns
-from . import look
+from ..data.examples import Turn
+from ..data.truncation import fit_turns
+from ..model.sampling import Sampling
+from . import inspect as look
 from .engine import Busy, Closed, Job
 from .errors import ApiError, as_api_error, bad_value, busy
-from .judge import Judge
-from .models import Loaded, Shelf
+from .model_cache import Loaded, Shelf
 from .replies import Reply
+from .scoring import Judge
 from .settings import Settings
 from .store import Store
 

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..data.fulltext import FullText
 from ..errors import UserError
-from ..fulltext import FullText
 from .errors import ApiError
 
 Row = dict[str, Any]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..fulltext import snippet
+from ..data.fulltext import snippet
 from .errors import ApiError
-from .models import SHIPPED
+from .model_cache import SHIPPED
 from .replies import Reply
 from .service import Body, Service
 from .store import Row

@@ -9,11 +9,11 @@ from flask import Blueprint, Response
 from .. import exports
 from ..errors import ApiError
 from ..retrain import Retraining
+from ..runs import Runs
 from ..schema import Field, takes
 from ..service import Body, Service
 from ..settings import Settings
 from ..sse import Frames, client_gone, frame, stream
-from ..training import Runs
 from ..votes import Votes
 from . import tables
 

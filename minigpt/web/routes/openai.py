@@ -9,13 +9,13 @@ from typing import Any
 from flask import Blueprint, Response
 
 from ..engine import Drawn
-from ..models import Entry
+from ..model_cache import Entry
 from ..replies import Reply
+from ..runs import public_card
 from ..schema import takes
 from ..service import Body, Service
 from ..settings import Settings
 from ..sse import Frames, client_gone, frame, stream
-from ..training import public_card
 from . import tables
 
 

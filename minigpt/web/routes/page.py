@@ -12,12 +12,14 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request, send_from_directory
 
 from ... import __version__
-from ...decode import beam_search
-from ...model import explicit_attention
-from ...reward import RewardModel
-from ...sampling import adjust
-from ...window import fit_turns
-from .. import look, retrain, training, votes
+from ...alignment.reward_model import RewardModel
+from ...data.truncation import fit_turns
+from ...model.generate import beam_search
+from ...model.gpt import explicit_attention
+from ...model.sampling import adjust
+from .. import inspect as look
+from .. import retrain, votes
+from .. import runs as training
 from ..errors import ApiError
 from ..openapi import describe
 from ..schema import takes

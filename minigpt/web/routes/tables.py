@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..models import NAME
+from ..model_cache import NAME
 from ..schema import Field
 from ..settings import Settings
 

@@ -1,0 +1,66 @@
+"""The `minigpt` command: everything but the numbered scripts, as subcommands.
+
+    minigpt evaluate knowledge --help                 the same as python -m minigpt evaluate knowledge --help
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from . import cli
+from .errors import UserError, nearest
+from .training.device import leave_processes
+
+#: What each subcommand is for, and the module whose `main` carries it out. Imported only when asked for: most of them
+#: need torch, and a list of commands should not wait for it.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "evaluate knowledge": ("evaluation.knowledge", "what the models know of Tinytown, asked and held-out residents"),
+    "evaluate win-rate": ("evaluation.win_rate", "two stages answer the same prompts, the grader says which wins"),
+    "evaluate sentiment": ("evaluation.sentiment", "how positive the texts of each policy are"),
+    "report": ("evaluation.report.report", "a report card of all stages of a recipe, as one HTML file"),
+    "dpo": ("alignment.dpo", "DPO on the comparisons that the reward model learned from"),
+    "models": ("registry", "list all models, or show one: parents, figures, whether its file is intact"),
+    "export": ("export", "copy finished models in half the size"),
+    "corpora list": ("data.catalogue", "public corpora by name, and which of them are on disk"),
+    "corpora fetch": ("data.catalogue", "download one of them"),
+    "corpora collect": ("data.collect.command", "web pages become a corpus"),
+    "corpora speakers": ("data.speakers", "who has how many lines in a script"),
+    "corpora doccano": ("data.formats.doccano", "write a corpus for labelling with doccano"),
+    "corpora agreement": ("data.agreement", "how far doccano's annotators agree (Cohen's kappa)"),
+    "corpora tinytown": ("tinytown.command", "write Tinytown's corpora, or look at a sample"),
+}
+
+
+def overview() -> str:
+    lines = [f"  {name:20}{what}" for name, (_, what) in COMMANDS.items()]
+    return "usage: minigpt COMMAND ...\n\n" + "\n".join(lines) + "\n\nminigpt COMMAND --help explains a command."
+
+
+def main() -> int | None:
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    for name, (module, _) in COMMANDS.items():
+        parts = name.split()
+        if words[: len(parts)] == parts:
+            # Commands of one module tell each other apart by their own subcommand.
+            kept = parts[-1:] if module == "data.catalogue" else []
+            sys.argv = [f"minigpt {' '.join(parts[: len(parts) - len(kept)])}", *kept, *words[len(parts) :]]
+            return importlib.import_module(f".{module}", __package__).main()
+    known = sorted({name.split()[0] for name in COMMANDS} | set(COMMANDS))
+    group = [name for name in COMMANDS if name.split()[0] == words[0]]
+    if group:
+        raise UserError(f"{words[0]} wants one of: {', '.join(name.split()[1] for name in group)}.")
+    raise UserError(f"there is no command {words[0]!r}{nearest(words[0], known)}; minigpt --help lists them all.")
+
+
+def command() -> None:
+    """What the installed `minigpt` runs."""
+    with leave_processes():
+        cli.run(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,1 @@
+"""What people prefer: reward model, PPO and DPO."""

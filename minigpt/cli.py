@@ -1,0 +1,130 @@
+"""Command lines: flags made from the settings' dataclasses, a helpful parser, and one place where errors end."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .config import ARCHITECTURES, TrainingConfig
+from .data.formats import FORMATS
+from .errors import UserError, nearest
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that suggests the nearest right flag."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        if match := re.match(r"unrecognized arguments: (\S+)", message):
+            flag = match[1].split("=")[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            message = f"{flag} is unknown{nearest(flag, known) or '; see --help'}"
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def add_settings_flags(parser: argparse.ArgumentParser, settings: type = TrainingConfig) -> None:
+    """One flag for each field of a settings dataclass. A flag that is not given leaves the recipe's value."""
+    group = parser.add_argument_group("settings (the recipe's value, or the default, if not given)")
+    for field in fields(settings):
+        assert field.default is not MISSING
+        if isinstance(field.default, bool):
+            group.add_argument(
+                f"--{field.name.replace('_', '-')}", action=argparse.BooleanOptionalAction, help=field.metadata["help"]
+            )
+            continue
+        group.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            type=type(field.default),
+            choices=field.metadata.get("choices"),
+            metavar=None if "choices" in field.metadata else type(field.default).__name__.upper(),
+            help=f"{field.metadata['help']} (default {'none' if field.default == '' else field.default})",
+        )
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("model (the recipe's value if not given)")
+    group.add_argument(
+        "--depth", type=int, help="the one dial: layers, 64 of width for each, heads and all that follows"
+    )
+    group.add_argument("--context", type=int, help="tokens that the model sees at once")
+    group.add_argument("--vocab-size", type=int, help="pieces of the tokenizer, which is trained on the recipe's text")
+    group.add_argument(
+        "--architecture", choices=ARCHITECTURES, help="qwen3, the modern shape, or gpt2, the classic one"
+    )
+    group.add_argument("--hidden-size", type=int, help="width, instead of 64 for each layer")
+    group.add_argument(
+        "--num-attention-heads", type=int, help="heads, instead of one for each 32 of width (64 in wide models)"
+    )
+    group.add_argument("--num-key-value-heads", type=int, help="key-value heads, instead of half the heads")
+    group.add_argument(
+        "--intermediate-size", type=int, help="width inside the MLP, instead of 8/3 (gpt2: 4) of the width"
+    )
+
+
+def add_machine_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("machine")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    group.add_argument("--dtype", default="auto", help="auto, fp32 or bf16")
+
+
+def add_corpora_flag(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--corpora-dir", help="folder with corpora already on disk (also: the variable MINIGPT_CORPORA)")
+
+
+def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
+    group = parser.add_argument_group("data and results")
+    group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
+    group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
+    group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
+    add_corpora_flag(group)
+    group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
+    group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
+    again = group.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with an unfinished run in that folder, if there is one"
+    )
+    again.add_argument("--restart", action="store_true", help="throw an unfinished run in that folder away")
+
+
+def add_score_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("scoring answers, instead of training")
+    group.add_argument(
+        "--score", nargs="?", const="", metavar="FILE",
+        help="print rewards: of --answer to --prompt, or of each row of a .jsonl file (the model is --out's)",
+    )  # fmt: skip
+    group.add_argument("--prompt", help="what was asked")
+    group.add_argument("--answer", help="what was answered")
+
+
+def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the named flags that were on the command line."""
+    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Run a script's `main` and leave: 0 when done, 2 after a user's mistake (one sentence), 130 after Ctrl-C."""
+    for output in (sys.stdout, sys.stderr):
+        # What a young model writes may not exist in the terminal's character set.
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="replace")
+    try:
+        status = main() or 0
+    except UserError as error:
+        script = Path(sys.argv[0])
+        print(f"{script.parent.name if script.stem == '__main__' else script.name}: {error}", file=sys.stderr)
+        status = 2
+    except KeyboardInterrupt as stop:
+        print(f"\nstopped. {stop}".rstrip(), file=sys.stderr)
+        status = 130
+    except BrokenPipeError:  # the reader of our output (head, less) has left
+        sys.stderr.close()
+        status = 0
+    raise SystemExit(status)

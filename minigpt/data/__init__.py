@@ -1,0 +1,1 @@
+"""Text becomes examples, ids and rows. Nothing here knows a network."""

@@ -1,0 +1,1 @@
+"""Does it work? Knowledge, win rates, sentiment, and the report card."""

@@ -1,0 +1,130 @@
+"""The Tinytown exam: questions whose answers are known, put to a model, marked by the town's grader.
+
+    minigpt evaluate knowledge                                  the models in trained_models/tinytown
+    minigpt evaluate knowledge --model some/folder --questions 300
+    minigpt evaluate knowledge --shots 0 4                      ask the pre-trained model after 0 and 4 worked examples
+
+Asked residents are those that the dialogues of fine-tuning talk about; held-out residents appear only in the articles
+of pre-training, so answering about them takes knowledge from there.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import cli
+from ..errors import UserError
+from ..model.checkpoint import PREVIOUS, load_model, need_tokenizer, read_card
+from ..model.generate import generate
+from ..model.gpt import GPT
+from ..model.sampling import GREEDY, Sampling
+from ..run import MODELS
+from ..tinytown import Question, Town
+from ..tinytown.topics import capitalise
+from ..training.device import detect
+
+BATCH = 100
+REPLY_TOKENS = 48
+COLUMNS = (("asked", False), ("held_out", False), ("held_out", True))
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Shares of the replies that are right, and good (right, polite, concise and fluent); `n` questions."""
+
+    right: float
+    good: float
+    n: int
+
+
+def ask(model: GPT, questions: Sequence[Question], sampling: Sampling = GREEDY) -> list[str]:
+    """The model's reply to each question, as the chat would put it."""
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    return _answers(model, [tokenizer.encode_prompt(q.conversation) for q in questions], sampling, {tokenizer.eos})
+
+
+def ask_with_examples(model: GPT, questions: Sequence[Question], shots: int, town: Town, seed: int = 0) -> list[str]:
+    """Replies of a model that has only read, asked in plain text after `shots` worked examples (Brown et al. 2020).
+
+    The examples are short answers about asked residents and the same kind of fact; as many are used as fit the context.
+    The reply is the first sentence that the model goes on with.
+    """
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    rng = random.Random(seed)
+    examples = town.questions("asked", min(600, 10 * len(town.residents)), seed=seed + 1)
+    room = model.config.max_position_embeddings - REPLY_TOKENS
+    prompts = []
+    for question in questions:
+        same = [e for e in examples if e.fact == question.fact and e.resident != question.resident]
+        lines = [f"{e.text} {capitalise(e.answer)}." for e in rng.sample(same, min(shots, len(same)))]
+        while len(tokenizer.encode(" ".join([*lines, question.text]))) >= room and lines:
+            lines.pop(0)
+        prompts.append(tokenizer.encode_document(" ".join([*lines, question.text])))
+    replies = _answers(model, prompts, GREEDY, {tokenizer.bos, tokenizer.eos, *tokenizer.encode("\n")})
+    return [f"{reply.split('.')[0]}." for reply in replies]
+
+
+def _answers(model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling, stop: set[int]) -> list[str]:
+    tokenizer = model.tokenizer
+    assert tokenizer is not None
+    written = [
+        reply
+        for start in range(0, len(prompts), BATCH)
+        for reply in generate(model, prompts[start : start + BATCH], REPLY_TOKENS, sampling, stop)
+    ]
+    return [tokenizer.decode(reply.ids).strip() for reply in written]
+
+
+def mark(town: Town, questions: Sequence[Question], replies: Sequence[str]) -> Marks:
+    grades = [town.grade(q.conversation, reply) for q, reply in zip(questions, replies, strict=True)]
+    return Marks(sum(g.right for g in grades) / len(grades), sum(g.good for g in grades) / len(grades), len(grades))
+
+
+def that_write(home: Path) -> list[Path]:
+    """The model folders in `home`, but for reward models, which only read, and for what a later run has replaced."""
+    stages = {folder: read_card(folder).get("stage") for folder in sorted(home.glob("*/"))}
+    return [f for f, stage in stages.items() if stage not in (None, "reward") and not f.name.endswith(PREVIOUS)]
+
+
+def main() -> None:
+    parser = cli.Parser(description=__doc__)
+    parser.add_argument("--model", action="append", metavar="FOLDER", help="model folder; may be repeated")
+    parser.add_argument("--questions", type=int, default=400, help="questions for each column (default 400)")
+    parser.add_argument(
+        "--shots", type=int, nargs="*", help="worked examples in the prompt, for models that have only read"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="which questions are drawn")
+    parser.add_argument("--show", type=int, default=0, metavar="N", help="also print the first N questions and replies")
+    cli.add_machine_flags(parser)
+    arguments = parser.parse_args()
+    if arguments.questions < 1:
+        raise UserError("--questions must be at least 1.")
+    town = Town()
+    folders = [Path(m) for m in arguments.model or ()] or that_write(MODELS / "tinytown")
+    if not folders:
+        raise UserError(
+            "trained_models/tinytown holds no model; run run_pretrain.py and run_sft.py, or name one with --model."
+        )
+    print(f"{'share of right answers, greedy':50} {'asked':>8} {'held out':>10} {'new wording':>12}")
+    for folder in folders:
+        model = load_model(folder, detect(arguments.device, arguments.dtype).device)
+        need_tokenizer(model, folder)
+        for shots in [None] if model.answers else (arguments.shots or [0, 2, 4]):
+            row, shown = [], []
+            for which, new_wording in COLUMNS:
+                try:
+                    questions = town.questions(which, arguments.questions, arguments.seed, unseen_phrasing=new_wording)
+                except ValueError as error:
+                    raise UserError(f"--questions {arguments.questions}: {error}.") from None
+                replies = ask(model, questions) if shots is None else ask_with_examples(model, questions, shots, town)
+                row.append(mark(town, questions, replies).right)
+                shown += list(zip(questions, replies, strict=True))[: arguments.show]
+            name = str(folder) if shots is None else f"{folder}, {shots} examples in the prompt"
+            print(f"{name:50} {row[0]:8.1%} {row[1]:10.1%} {row[2]:12.1%}", flush=True)
+            for question, reply in shown:
+                print(f"    {question.text}\n        {reply}    [{question.answer}]")

@@ -1,0 +1,1 @@
+"""What `minigpt report` is made of: what the run folders say, what is tried now, what changed, and the page."""

@@ -1,0 +1,1 @@
+"""A GPT and what it writes. Nothing here knows how it is trained."""

@@ -1,0 +1,140 @@
+"""A model folder: a Hugging Face folder, plus our own card.
+
+    config.json              the shape, with Hugging Face's names (Qwen3 or GPT-2)
+    model.safetensors        the weights, with Hugging Face's names
+    tokenizer.model          SentencePiece
+    tokenizer.json           the same tokenizer, for Hugging Face
+    tokenizer_config.json    control pieces and chat template
+    minigpt.json             the card: stage, parent, recipe, corpora, metrics, SHA-256 of the weights
+
+`AutoModelForCausalLM.from_pretrained(folder)` gives the same logits. Nothing here is a pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from ..data.tokenizer import Tokenizer
+from ..errors import UserError
+from ..files import read_json, to_json, write_together
+from .gpt import GPT
+from .hf_format import (
+    from_hugging_face,
+    hugging_face_config,
+    hugging_face_tokenizer,
+    read_config,
+    to_hugging_face,
+    tokenizer_settings,
+)
+
+WEIGHTS, CARD = "model.safetensors", "minigpt.json"
+HEAD = "score.weight"  # the name that Hugging Face gives the head of a model that scores
+GATE = "regret."  # what the parameters of a reward model's gate begin with
+PREVIOUS = ".previous"  # what the folder of a finished model is called on, once a new run has taken its place
+MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
+
+
+def save_model(
+    folder: Path,
+    model: GPT,
+    tokenizer: Tokenizer,
+    card: dict[str, Any],
+    dtype: torch.dtype = torch.float32,
+    heads: Mapping[str, Tensor] | None = None,
+) -> None:
+    """Write a model folder; with the `heads` of a reward model, HEAD [1, C] among them, one that scores.
+
+    A full disk or a crash while writing leaves the old model; one in the instant of the renames is noticed on loading,
+    because the card vouches for the weights' SHA-256.
+    """
+    weights = {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in to_hugging_face(model.state_dict(), model.config).items()
+    }
+    weights |= {name: value.detach().to(dtype).contiguous() for name, value in (heads or {}).items()}
+    data = save(weights, metadata={"format": "pt"})
+    context = model.config.max_position_embeddings
+    memory = {"memory": model.memory} if model.memory else {}
+    write_together(
+        {
+            folder / WEIGHTS: data,
+            folder / "config.json": to_json(hugging_face_config(model.config, tokenizer, dtype, scores=bool(heads))),
+            folder / "tokenizer.model": tokenizer.model,
+            folder / "tokenizer.json": to_json(hugging_face_tokenizer(tokenizer)),
+            folder / "tokenizer_config.json": to_json(tokenizer_settings(context)),
+            folder / CARD: to_json({**card, **memory, "sha256": hashlib.sha256(data).hexdigest()}),
+        }
+    )
+
+
+def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: float = 0.0) -> GPT:
+    """Read a model folder, with its tokenizer if there is one. Raises UserError for anything but a sound one."""
+    model, heads = read_model(Path(folder), dropout)
+    if heads:
+        raise UserError(f"{folder} is a reward model: it scores answers (run_reward.py --score), it cannot write.")
+    return model.to(device)
+
+
+def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, dict[str, Tensor]]:
+    """The model in a folder, and what stands on top of it if it is a reward model: HEAD [1, C], and the gate if any."""
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} holds no model (no config.json); name a folder that a run_*.py script wrote.")
+    config = read_config(folder / "config.json").with_dropout(dropout)
+    card = read_card(folder)
+    tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.model").is_file() else None
+    if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
+        raise UserError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} pieces but the model {config.vocab_size};"
+            " they belong to different runs."
+        )
+    weights = read_weights(folder / WEIGHTS, expected_hash=card.get("sha256"))
+    heads = {name: weights.pop(name) for name in list(weights) if name == HEAD or name.startswith(GATE)}
+    model = GPT(config, tokenizer)
+    try:
+        model.load_state_dict(from_hugging_face(weights, config))
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
+    model.answers = card.get("stage", "pretrain") != "pretrain"
+    model.memory = card.get("memory")
+    return model, heads
+
+
+def need_tokenizer(model: GPT, folder: Path) -> Tokenizer:
+    """The model's tokenizer; UserError if its folder, written by somebody else, came without one of ours."""
+    if model.tokenizer is None:
+        raise UserError(f"{folder} has no tokenizer.model; name a folder that a run_*.py script wrote.")
+    return model.tokenizer
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a model folder; empty for a folder that somebody else wrote."""
+    return read_json(folder / CARD) if (folder / CARD).is_file() else {}
+
+
+def read_weights(path: Path, expected_hash: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, as float32, after checking the file's SHA-256 if one is expected."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; the model folder is incomplete.")
+    if expected_hash and file_hash(path) != expected_hash:
+        raise UserError(
+            f"{path} is not the file that {CARD} vouches for (SHA-256 differs); train or copy the model again."
+        )
+    try:
+        tensors = load_file(path)
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a safetensors file ({error}); other checkpoint formats are not read.") from None
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

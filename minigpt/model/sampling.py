@@ -1,0 +1,118 @@
+"""From scores to one token: penalties, filters and the draw. Pure functions on logits [B, V]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+
+NEVER = float("-inf")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is chosen. The defaults draw from the model's own distribution; temperature 0 is greedy."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    no_repeat_ngram: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, good, must in [
+            ("temperature", self.temperature >= 0, "at least 0"),
+            ("top_k", self.top_k >= 0, "at least 0 (0 keeps every token)"),
+            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
+            ("min_p", 0 <= self.min_p < 1, "at least 0 and below 1"),
+            ("repetition_penalty", self.repetition_penalty >= 1, "at least 1 (1 is no penalty)"),
+            ("no_repeat_ngram", self.no_repeat_ngram >= 0, "at least 0 (0 allows every repetition)"),
+        ]:
+            if not good:
+                raise UserError(f"{name} is {getattr(self, name)}; it must be {must}.")
+
+
+GREEDY = Sampling(temperature=0.0)
+
+
+def penalise_repetition(logits: Tensor, history: Sequence[Sequence[int]], penalty: float) -> Tensor:
+    """Make the tokens that a row has seen less likely (Keskar et al. 2019, CTRL, section 4.1).
+
+    A positive score is divided by `penalty`, a negative one multiplied: dividing a negative score
+    would *raise* it, and reward the repetition.
+    """
+    out = logits.clone()
+    for row, tokens in enumerate(history):
+        seen = torch.tensor(sorted(set(tokens)), dtype=torch.long, device=logits.device)
+        scores = out[row, seen]
+        out[row, seen] = torch.where(scores > 0, scores / penalty, scores * penalty)
+    return out
+
+
+def ban_repeated_ngrams(logits: Tensor, history: Sequence[Sequence[int]], n: int) -> Tensor:
+    """Forbid every token that would complete an n-gram that the row already holds."""
+    out = logits.clone()
+    for row, tokens in enumerate(history):
+        tokens = list(tokens)
+        if len(tokens) < n - 1:
+            continue
+        tail = tokens[len(tokens) - (n - 1) :]
+        for start in range(len(tokens) - n + 1):
+            if tokens[start : start + n - 1] == tail:
+                out[row, tokens[start + n - 1]] = NEVER
+    return out
+
+
+def keep_top_k(logits: Tensor, k: int) -> Tensor:
+    """Only the k best tokens stay possible (Fan et al. 2018)."""
+    kth = logits.topk(min(k, logits.size(-1)), dim=-1).values[..., -1:]
+    return logits.masked_fill(logits < kth, NEVER)
+
+
+def keep_top_p(logits: Tensor, p: float) -> Tensor:
+    """Only the nucleus stays: the smallest set of best tokens whose probabilities reach p (Holtzman et al. 2020)."""
+    probabilities, order = logits.softmax(-1).sort(dim=-1, descending=True)
+    # A token is out when the better ones reach p without it; the best one is always in.
+    out = probabilities.cumsum(-1) - probabilities >= p
+    return logits.masked_fill(torch.zeros_like(out).scatter(-1, order, out), NEVER)
+
+
+def keep_min_p(logits: Tensor, p: float) -> Tensor:
+    """Only tokens at least p times as likely as the best one stay (Nguyen et al. 2024)."""
+    probabilities = logits.softmax(-1)
+    return logits.masked_fill(probabilities < p * probabilities.amax(-1, keepdim=True), NEVER)
+
+
+def adjust(logits: Tensor, history: Sequence[Sequence[int]], sampling: Sampling) -> Tensor:
+    """The scores [B, V] that the draw is made from: penalties, then temperature, then filters."""
+    logits = logits.float()
+    if sampling.repetition_penalty > 1:
+        logits = penalise_repetition(logits, history, sampling.repetition_penalty)
+    if sampling.no_repeat_ngram:
+        logits = ban_repeated_ngrams(logits, history, sampling.no_repeat_ngram)
+    if sampling.temperature > 0:
+        logits = logits / sampling.temperature
+    if sampling.top_k:
+        logits = keep_top_k(logits, sampling.top_k)
+    if sampling.top_p < 1:
+        logits = keep_top_p(logits, sampling.top_p)
+    if sampling.min_p > 0:
+        logits = keep_min_p(logits, sampling.min_p)
+    return logits
+
+
+def draw(logits: Tensor, uniform: Tensor) -> Tensor:
+    """One token per row [B], where the row's number in [0, 1) falls in its cumulative probabilities.
+
+    Every row brings its own random number, so a row's text does not depend on the rows beside it.
+    """
+    cumulative = logits.softmax(-1).cpu().double().cumsum(-1)  # on the CPU: Apple GPUs have no float64
+    threshold = uniform.to(cumulative)[:, None] * cumulative[:, -1:]
+    drawn = torch.searchsorted(cumulative, threshold, right=True).squeeze(-1).clamp_max(logits.size(-1) - 1)
+    return drawn.to(logits.device)

@@ -1,0 +1,163 @@
+"""The model database: which models there are, where each comes from, and whether its file is what its card vouches for.
+
+    minigpt models list
+    minigpt models show tinytown/ppo
+
+It leaves with exit code 1 if a file was changed; such a model is not loaded by anything here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import cli
+from .errors import UserError, nearest
+from .model.checkpoint import CARD, WEIGHTS, file_hash, read_card
+from .training.run_state import STATE
+
+MODELS = Path("trained_models")
+SOUND, UNFINISHED, CHANGED, MISSING, UNVOUCHED = "sound", "unfinished", "CHANGED", "no weights", "no hash"
+HEADLINES = ("accuracy", "reward", "loss")  # the figure that says most of a stage, where there are several
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model folder; `name` is RECIPE/STAGE, and `card` empty where it cannot be read."""
+
+    name: str
+    folder: Path
+    card: dict[str, Any]
+
+    @property
+    def hashes(self) -> set[str]:
+        """What other cards may call this model: its own hash, and that of the model it is a smaller copy of."""
+        return {self.card[key] for key in ("sha256", "made_from") if key in self.card}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file())
+
+    def state(self) -> str:
+        """Whether it can be used. Reads the whole file, to compare its SHA-256 with the card's."""
+        weights = self.folder / WEIGHTS
+        if not weights.is_file():
+            return UNFINISHED if (self.folder / STATE).is_file() else MISSING
+        if "sha256" not in self.card:
+            return UNVOUCHED
+        if file_hash(weights) != self.card["sha256"]:
+            return CHANGED
+        return SOUND if self.card.get("finished") else UNFINISHED
+
+    def headline(self) -> str:
+        """The figure that sums up what was measured on held-out data."""
+        metrics = self.card.get("metrics") or {}
+        name = next((name for name in HEADLINES if isinstance(metrics.get(name), int | float)), None)
+        return f"{name} {metrics[name]:.3f}" if name else ""
+
+
+def find_models(folder: Path) -> dict[str, Model]:
+    """The model folders below `folder`, by name. One with a broken card counts as one without."""
+    if not folder.is_dir():
+        raise UserError(f"{folder} does not exist; run_pretrain.py makes it, and --models names another.")
+    found = {}
+    for place in sorted({path.parent for name in (CARD, WEIGHTS, STATE) for path in folder.glob(f"*/*/{name}")}):
+        try:
+            card = read_card(place)
+        except UserError:
+            card = {}
+        name = f"{place.parent.name}/{place.name}"
+        found[name] = Model(name, place, card if isinstance(card, dict) else {})
+    return found
+
+
+def origin(model: Model, models: dict[str, Model], key: str = "parent") -> str:
+    """The name of the model that a model started from (or of its `reward` model): its neighbour rather than a copy
+    elsewhere. The first digits of its hash if it is no longer here; empty if there was none."""
+    wanted = model.card.get(key)
+    if not wanted:
+        return ""
+    # A run that changed nothing has its parent's hash.
+    found = [other for other in models.values() if wanted in other.hashes and other.name != model.name]
+    if not found:
+        return str(wanted)[:12]
+    return min(found, key=lambda other: (other.folder.parent != model.folder.parent, other.name)).name
+
+
+def ancestry(model: Model, models: dict[str, Model]) -> list[str]:
+    """The model's name, and before it those of the models that it descends from, the first one first."""
+    names = [model.name]
+    while (before := origin(models[names[0]], models) if names[0] in models else "") and before not in names:
+        names.insert(0, before)
+    return names
+
+
+def list_models(models: dict[str, Model]) -> int:
+    """A table, a line for each model."""
+    rows = [("name", "recipe", "from", "MB", "minutes", "held out", "file")]
+    for model in models.values():
+        minutes = model.card.get("minutes")
+        rows.append((
+            model.name, str(model.card.get("recipe", "")), origin(model, models), f"{model.size / 1e6:.1f}",
+            f"{minutes:.1f}" if isinstance(minutes, int | float) else "", model.headline(), model.state(),
+        ))  # fmt: skip
+    print(table(rows))
+    changed = [row[0] for row in rows if row[-1] == CHANGED]
+    if changed:
+        print(f"\n{', '.join(changed)}: {WEIGHTS} is not the file that {CARD} vouches for; it will not be loaded.")
+    return 1 if changed else 0
+
+
+def show_model(model: Model, models: dict[str, Model]) -> int:
+    """Everything that the card says, a line each."""
+    state = model.state()
+    facts = {
+        "folder": str(model.folder),
+        "file": f"{state}, {model.size / 1e6:.1f} MB",
+        "descent": " -> ".join(ancestry(model, models)),
+        "reward": origin(model, models, "reward"),
+    }
+    rows = [(name, value) for name, value in facts.items() if value]
+    rows += list(flat({name: value for name, value in model.card.items() if name not in ("parent", "reward")}))
+    print(table(rows))
+    return 1 if state == CHANGED else 0
+
+
+def flat(card: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The entries of a card with dotted names; curves and tables, which are for programs, are left out."""
+    for name, value in card.items():
+        values = value if isinstance(value, list) else [value]
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        elif not any(item is None or isinstance(item, dict | list) for item in values):
+            yield f"{prefix}{name}", ", ".join(map(str, values))
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows as aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def main() -> int:
+    parser = cli.Parser(prog="minigpt models", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    listing = commands.add_parser("list", help="all models, a line each")
+    showing = commands.add_parser("show", help="one model's card and descent")
+    showing.add_argument("name", metavar="RECIPE/STAGE")
+    for command in (listing, showing):
+        command.add_argument("--models", type=Path, default=MODELS, help=f"folder of the models (default {MODELS})")
+    arguments: argparse.Namespace = parser.parse_args()
+    models = find_models(arguments.models)
+    if arguments.command == "list":
+        return list_models(models)
+    name = arguments.name.removeprefix(f"{arguments.models}/").rstrip("/")
+    if name not in models:
+        known = ", ".join(models) or "none"
+        raise UserError(f"there is no model {name!r} in {arguments.models}{nearest(name, models)}; there are {known}.")
+    return show_model(models[name], models)

@@ -1,0 +1,276 @@
+"""What the run_*.py scripts share: open a recipe's stage, look after the model folder, announce, train, report."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from . import cli
+from .alignment.policy import VALUE_HEAD
+from .alignment.ppo import PPOTrainer
+from .config import ModelConfig
+from .data.examples import Comparison, Conversation, Document, Turn
+from .data.formats import CorpusLoader
+from .data.formats.loader import KINDS
+from .data.tokenizer import Tokenizer
+from .errors import UserError
+from .files import friendly_disk_errors, write_atomically
+from .model.checkpoint import MODEL_FILES, PREVIOUS, load_model, need_tokenizer, read_card, save_model
+from .model.generate import generate
+from .model.gpt import GPT
+from .model.sampling import Sampling
+from .recipe import STAGES, Recipe, load_recipe
+from .training.device import Runtime, detect, seed_everything
+from .training.plots import CURVE, plot_curves
+from .training.run_state import METRICS, SAMPLES, STATE, TrainingState, read_log
+from .training.trainer import Trainer
+
+MODELS = Path("trained_models")
+COMPARISONS = "comparisons.jsonl"  # what a simulated rater said, beside the reward model that learned from it
+#: All that a run ever writes into its folder.
+RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
+#: The kinds of examples for the stages whose objective does not say so itself.
+LEARNS: dict[str, tuple[type, ...]] = {
+    "pretrain": (Document, Conversation), "sft": (Document, Conversation), "dpo": (Comparison,),
+}  # fmt: skip
+SHOWN = 3  # prompts that each validation answers
+QUESTIONS, LONGEST_QUESTION = 60, 500  # how many the chat page may propose, and how many characters long
+
+
+class Stage:
+    """One stage of a recipe on this machine, with the command line's wishes worked in."""
+
+    def __init__(self, name: str, arguments: argparse.Namespace) -> None:
+        self.name, self.arguments = name, arguments
+        self.recipe: Recipe = load_recipe(arguments.recipe)
+        if not (arguments.corpus or self.recipe.source(name)):
+            raise UserError(f"the recipe {self.recipe.name} has no stage [{name}]; add it, or name a --corpus.")
+        self.runtime: Runtime = detect(arguments.device, arguments.dtype)
+        self.folder = Path(arguments.out) if arguments.out else MODELS / self.recipe.name / name
+        kind = STAGES[name]
+        settings = self.recipe.settings(name) | cli.given(arguments, [f.name for f in fields(kind)])
+        # A limit on the command line takes the place of the recipe's, whatever that counts in.
+        limits = ("minutes", "steps", "epochs")
+        if wanted := cli.given(arguments, limits):
+            settings = {key: value for key, value in settings.items() if key not in limits} | wanted
+        self.settings: Any = kind(**settings)
+        self.resuming = self._is_resuming()
+        seed_everything(self.settings.seed)
+
+    def _is_resuming(self) -> bool:
+        """Whether there is a run to go on with. An unfinished one is never thrown away unasked."""
+        unfinished = TrainingState.exists(self.folder)
+        if self.arguments.resume and not unfinished and read_card(self.folder).get("finished"):
+            self.say(f"{self.folder} is finished, there is nothing to resume; leave out --resume to train it anew")
+            raise SystemExit(0)
+        if unfinished and not (self.arguments.resume or self.arguments.restart):
+            raise UserError(
+                f"{self.folder} holds an unfinished run; add --resume to go on with it or --restart to start over."
+            )
+        return unfinished and self.arguments.resume
+
+    def claim_folder(self, tokenizer: Tokenizer) -> None:
+        """Make room for a new run: a finished model that is already there is kept once more, under another name."""
+        if self.resuming or not self.runtime.is_main:
+            return
+        folder = self.folder.resolve()
+        with friendly_disk_errors(self.folder):
+            present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+            leftovers = {name for name in present if name.endswith(".tmp")}
+            if strangers := present - leftovers - RUN_FILES:
+                raise UserError(
+                    f"{self.folder} holds files that are not a model's ({min(strangers)}); choose another --out."
+                )
+            if read_card(folder).get("finished") and not TrainingState.exists(folder):
+                kept = folder.with_name(f"{folder.name}{PREVIOUS}")
+                shutil.rmtree(kept, ignore_errors=True)
+                folder.rename(kept)
+                self.say(f"the former {self.folder} is now {kept.name}")
+            else:  # what a run left that never came to its end
+                for name in present:
+                    (folder / name).unlink()
+            write_atomically(folder / "tokenizer.model", tokenizer.model)
+
+    def say(self, text: str) -> None:
+        if self.runtime.is_main:
+            print(text, flush=True)
+
+    def open_corpus(self, layout: str | None = None) -> CorpusLoader:
+        """The stage's corpus, or the command line's; `layout` is how to read the latter unless --format says it."""
+        corpus, wanted = self.arguments.corpus, self.arguments.format or (layout if self.arguments.corpus else None)
+        corpus = self.recipe.open_corpus(self.name, self.arguments.corpora_dir, corpus, wanted)
+        kind, good = type(corpus.train[0]), LEARNS.get(self.name)
+        if good and kind not in good:
+            wanted = " or ".join(KINDS[one] for one in good)
+            raise UserError(f"{self.name} learns from {wanted}, not from {KINDS[kind]}; see --format.")
+        self.say(f"corpus:    {corpus.summary()}")
+        return corpus
+
+    def tokenizer(self, corpus: CorpusLoader) -> Tokenizer:
+        """The recipe's tokenizer: trained now, or on resuming the one that the run began with."""
+        path = self.folder / "tokenizer.model"
+        if self.resuming and path.is_file():
+            return Tokenizer.load(path)
+        size = (self.recipe.model | cli.given(self.arguments, ["vocab_size"])).get("vocab_size", 4096)
+        self.shape(size)  # one that cannot be is told before the minute that follows
+        self.say("tokenizer: learning its pieces from the recipe's text")
+        texts = self.recipe.tokenizer_texts(self.arguments.corpora_dir, first=corpus)
+        return Tokenizer.train(texts, size, characters=self.recipe.model.get("characters", False))
+
+    def new_model(self, tokenizer: Tokenizer) -> GPT:
+        """A model of random weights in the recipe's shape, or the command line's."""
+        return GPT(self.shape(tokenizer.vocab_size), tokenizer)
+
+    def shape(self, vocab_size: int) -> ModelConfig:
+        """The shape that recipe and command line wish for. Raises UserError for one that cannot be."""
+        wanted = self.recipe.model | cli.given(self.arguments, ["depth", "context", "architecture", "dropout"])
+        shape = cli.given(
+            self.arguments, ["hidden_size", "num_attention_heads", "num_key_value_heads", "intermediate_size"]
+        )
+        shape |= {name: wanted[name] for name in ("architecture", "dropout") if name in wanted}
+        return ModelConfig.from_depth(vocab_size, wanted.get("context", 256), wanted.get("depth", 4), **shape)
+
+    def folder_of(self, stage: str, given: str | None) -> Path:
+        """The model folder of an earlier stage: the one given on the command line, else the recipe's."""
+        folder = Path(given) if given else MODELS / self.recipe.name / stage
+        if not given and not (folder / "config.json").is_file():
+            raise UserError(
+                f"{folder} holds no model yet; run python run_{stage}.py --recipe {self.arguments.recipe} first."
+            )
+        return folder
+
+    def parent_model(self, folder: Path) -> GPT:
+        """The model that an earlier stage left in `folder`."""
+        dropout = self.arguments.dropout
+        if dropout is None:
+            dropout = self.recipe.model.get("dropout", 0.0)
+        model = load_model(folder, self.runtime.device, dropout)
+        need_tokenizer(model, folder)
+        return model
+
+    def train(self, model: GPT, corpus: CorpusLoader, parent: Path | None = None) -> Trainer:
+        """Train a language model on the corpus."""
+        tokenizer = model.tokenizer
+        assert tokenizer is not None
+
+        asked = {"questions": found} if (found := questions(corpus)) else {}
+
+        def save(model: GPT, run: dict[str, Any]) -> None:
+            save_model(self.folder, model, tokenizer, self.card(parent) | asked | run)
+
+        trainer = Trainer(
+            model,
+            corpus,
+            self.settings,
+            runtime=self.runtime,
+            folder=self.folder,
+            save=save,
+            sample=Sampler(corpus),
+            origin=self.origin(parent),
+        )
+        self.claim_folder(tokenizer)
+        self.announce(trainer)
+        self.run(trainer, plot_curves)
+        self.say(f"\n{trainer.scores or 'no validation text, so no validation loss'}")
+        return trainer
+
+    def card(self, parent: Path | None) -> dict[str, Any]:
+        """What every model's card begins with."""
+        return {
+            "stage": self.name,
+            "recipe": self.recipe.name,
+            **({"recipe_file": self.arguments.recipe} if self.arguments.recipe.endswith(".toml") else {}),
+            "parent": self.origin(parent) or None,
+            "machine": self.runtime.describe(),
+        }
+
+    @staticmethod
+    def origin(*parents: Path | None) -> str:
+        """Names the weights that a run starts from: it is resumed only from the same ones."""
+        return "+".join(read_card(parent).get("sha256", "") for parent in parents if parent)
+
+    def run(self, trainer: Trainer | PPOTrainer, plot: Callable[[Path, str], Path]) -> None:
+        """Train, from where an earlier run was stopped if that is wished; draw the picture. Ctrl-C leaves a run that
+        --resume goes on with."""
+        trainer.resume() if self.resuming else trainer.log.start()
+        try:
+            trainer.train()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"{self.folder} keeps the run up to step {trainer.saved_step:,}; add --resume to go on."
+                if trainer.saved_step
+                else "Nothing was saved yet."
+            ) from None
+        finally:
+            if self.runtime.is_main and any("valid" not in row for row, _ in read_log(self.folder / METRICS)):
+                plot(self.folder, f"{self.recipe.title}: {self.name}")
+        self.say(f"model:     {self.folder}")
+
+    def announce(self, trainer: Trainer) -> None:
+        """What is about to happen, and how long it will take."""
+        settings = trainer.config
+        tokens = trainer.rows.token_count / trainer.rows_per_epoch * min(settings.batch_size, trainer.rows_per_epoch)
+        seconds = trainer.seconds_per_step()
+        if settings.minutes:
+            length = f"{settings.minutes:.1f} minutes"
+        else:
+            length = f"{trainer.total_steps:,} steps, about {trainer.total_steps * seconds / 60:.1f} minutes"
+        dropped = "".join(f", dropped {n:,} {why}" for why, n in getattr(trainer.rows, "dropped", {}).items())
+        self.say(
+            f"{self.introduce(trainer.model)}\n"
+            f"data:      {trainer.rows.token_count:,} tokens, {trainer.rows_per_epoch:,} rows an epoch{dropped}\n"
+            f"plan:      {length}; {tokens:,.0f} tokens a step, about {tokens / seconds:,.0f} tokens/s"
+            + ("; an earlier run goes on" if self.resuming else "")
+        )
+
+    def introduce(self, model: Any) -> str:
+        """Stage, machine and model, a line each."""
+        config: ModelConfig = model.config
+        return (
+            f"stage:     {self.name} of {self.recipe.name} ({self.recipe.title})\n"
+            f"machine:   {self.runtime.describe()}\n"
+            f"model:     {config.architecture}, {config.num_hidden_layers} layers of {config.hidden_size},"
+            f" {model.parameter_count():,} parameters, context {config.max_position_embeddings}"
+        )
+
+
+class Sampler:
+    """What the model makes of a few validation prompts, always the same ones."""
+
+    def __init__(self, corpus: CorpusLoader) -> None:
+        self.prompts = [prompt for example in corpus.valid[: 20 * SHOWN : 20] if (prompt := opening(example))][:SHOWN]
+
+    def __call__(self, model: GPT) -> list[dict[str, str]]:
+        tokenizer = model.tokenizer
+        assert tokenizer is not None
+        length = min(50, model.config.max_position_embeddings // 2)
+        room = model.config.max_position_embeddings - length
+        ids = [
+            tokenizer.encode_prompt(prompt) if isinstance(prompt, tuple) else tokenizer.encode_document(prompt)
+            for prompt in self.prompts
+        ]
+        written = generate(
+            model, [i[-room:] for i in ids], length, Sampling(0.8, top_k=50), stop={tokenizer.eos, tokenizer.bos}
+        ) if ids else []  # fmt: skip
+        return [
+            {"prompt": prompt if isinstance(prompt, str) else prompt[-1].text, "text": tokenizer.decode(w.ids).strip()}
+            for prompt, w in zip(self.prompts, written, strict=True)
+        ]
+
+
+def opening(example: Document | Conversation) -> str | tuple[Turn, ...]:
+    """The first words of a document after its heading, or a conversation up to its last question."""
+    if isinstance(example, Conversation):
+        return example.turns[:-1]
+    lines = [line for line in example.text.split("\n") if line.strip() and not line.startswith("=")]
+    return " ".join(lines[0].split(" ")[:6]) if lines else ""
+
+
+def questions(corpus: CorpusLoader) -> list[str]:
+    """Some of the questions that held-out conversations begin with: the chat page proposes them."""
+    openings = [e.turns[0].text for e in corpus.valid if isinstance(e, Conversation) and e.turns[0].role == "user"]
+    return [text for text in dict.fromkeys(openings) if len(text) <= LONGEST_QUESTION][:QUESTIONS]

@@ -1,0 +1,63 @@
+"""Truth: where a recipe's world is invented, a program can say what is asked there and how good an answer is.
+
+A recipe names its truth (`truth = "town"`). The simulated rater, PPO's dashboard, the contest and the report card use
+it to mark answers; the models never see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ..data.examples import Prompt, Turn
+from ..errors import UserError
+from . import Town
+from .marks import enough, marks_and_score
+from .opinion_grader import VisitTruth
+from .script_grader import ScriptTruth
+from .summaries import SummaryTruth
+
+
+class Truth(Protocol):
+    """`marks` names what an answer is marked by, each from 0 to 1, the last of them for the whole answer; `columns`
+    names the kinds of questions."""
+
+    marks: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
+        """`count` questions whose last turns, in lower case, are not `practised`. Raises UserError for too many."""
+
+    def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
+        """The marks of an answer, and `score`, from 0 to 1, for a rater or as a reward. Never raises."""
+
+
+class TownTruth:
+    """The facts of Tinytown and its manners. Of held-out residents the dialogues never speak."""
+
+    marks: tuple[str, ...] = ("right", "polite", "concise", "fluent", "good")
+    columns: tuple[str, ...] = ("asked", "held_out")
+
+    def __init__(self, town: Town | None = None) -> None:
+        self.town = town or Town()
+
+    def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
+        try:
+            drawn = self.town.questions(column, 6 * count, seed)
+        except ValueError as error:
+            raise UserError(f"{count} questions are too many: {error}.") from None
+        fresh = [Prompt(q.conversation, q.resident.name) for q in drawn if q.text.lower() not in practised]
+        return enough(fresh, count)
+
+    def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
+        grade = self.town.grade(prompt, answer)
+        return marks_and_score(grade, self.marks)
+
+
+#: What a recipe may name as its truth.
+TRUTHS: dict[str, type[Truth]] = {
+    "town": TownTruth,
+    "summary": SummaryTruth,
+    "script": ScriptTruth,
+    "visits": VisitTruth,
+}

@@ -1,0 +1,206 @@
+"""The grader of the script: what the main character was asked, and whether an answer is right and in character."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ..data.examples import Prompt, Turn
+from ..data.formats.script import CONTEXT_LINES
+from .grader import reads_well, words_of
+from .marks import enough, marks_and_score
+from .people import FIRST_NAMES, PET_NAMES
+from .questions import any_of
+from .script import (
+    AND_YOU,
+    CATCHPHRASES,
+    HOME_AGAIN,
+    LOST,
+    MATTERS,
+    OWN_FACTS,
+    Scene,
+    cast,
+    draw_scene,
+    main_character,
+)
+from .topics import with_article
+from .world import TOPICS, Resident, World
+
+NAME = re.compile(r"^([a-z]+) [a-z]+: ", re.MULTILINE | re.IGNORECASE)
+#: How often a scene is drawn for each that is wanted, before there are said to be too few.
+DRAWS = 100
+
+
+@dataclass(frozen=True)
+class ScriptQuestion:
+    """What is asked, in a scene of which `kind`: the right answer says `sentence`, and of `values` only `value`."""
+
+    kind: str
+    sentence: str
+    value: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ScriptGrade:
+    """Three marks for one answer."""
+
+    right: bool
+    in_character: bool
+    fluent: bool
+
+    @property
+    def good(self) -> bool:
+        return self.right and self.in_character and self.fluent
+
+    @property
+    def score(self) -> float:
+        """The marks as one number from 0 to 1: to be right counts as much as the other two."""
+        return 0.5 * self.right + 0.25 * self.in_character + 0.25 * self.fluent
+
+
+class ScriptGrader:
+    """Marks answers to the lines of a scene. Never raises.
+
+    - right: the sentence that the lines or the main character's own facts ask for, and no other value of its kind.
+      Nothing is right where the lines end in no question that the script knows.
+    - in character: begins with the catchphrase of this kind of scene.
+    - fluent: begins and ends like a sentence, has only words that the main character uses, and repeats nothing.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.star = main_character(world)
+        self.vocabulary = frozenset(words_of(" ".join(_all_answers())))
+
+    def lines(self, turns: Sequence[Turn]) -> str:
+        """A chat as lines, the main character's by name."""
+        return "\n".join(turn.text if turn.role == "user" else f"{self.star.name}: {turn.text}" for turn in turns)
+
+    def asked(self, lines: str) -> ScriptQuestion | None:
+        """What a scene, given as lines, oldest first, ends in."""
+        told = nameless(lines).split("\n")
+        question, star = told[-1], self.star.first
+        for kind in MATTERS:
+            if found := self.matter(kind, lines.split("\n")[-3:]):
+                return found
+        for topic, fact in OWN_FACTS.items():
+            direct = question.removeprefix(f"{star}, ").lower() == fact.question
+            told_theirs = len(told) > 1 and _found(fact.theirs.format("{}", a="{}"), told[-2])
+            if direct or (told_theirs and question == AND_YOU.format(star=star)):
+                value = self.star.facts[topic]
+                return ScriptQuestion("own", fact.own.format(value, a=with_article(value)), value, TOPICS[topic].values)
+        pet = _found(LOST, told[-3]) if len(told) > 2 else ""
+        return ScriptQuestion("lost pet", HOME_AGAIN.format(pet), pet, PET_NAMES) if pet else None
+
+    def matter(self, kind: str, lines: Sequence[str]) -> ScriptQuestion | None:
+        """What the last lines, at most three, say of a matter and ask about it."""
+        matter, told, star = MATTERS[kind], [nameless(line) for line in lines], self.star.first
+        if value := _found(matter.says_one, told[-1]):
+            return ScriptQuestion(kind, matter.likes.format(value), value, matter.values)
+        own = told[-1] == matter.asks_own.format(star=star)
+        said = _found(matter.says_one, told[0]) if len(lines) == 3 else ""
+        if not said:
+            return None
+        if own and lines[1].startswith(f"{self.star.name}: "):
+            return ScriptQuestion(kind, matter.answer_own.format(said), said, matter.values)
+        one, two, asker = (NAME.match(line) for line in lines)
+        if not (one and two and asker):
+            return None
+        values = {one[1].lower(): said, two[1].lower(): _found(matter.says_two, told[1])}
+        meant = asker[1] if own else _found(matter.asks_other.format(star=star, name="{}"), told[-1])
+        value = values.get(meant.lower(), "")
+        answer = matter.answer_own if own else matter.answer_other
+        return ScriptQuestion(kind, answer.format(value, name=meant), value, matter.values) if value else None
+
+    def grade(self, lines: str, answer: str) -> ScriptGrade:
+        question, text = self.asked(lines), " ".join(answer.split())
+        return ScriptGrade(
+            right=question is not None
+            and question.sentence.lower() in text.lower()
+            and set(_pattern(question.values).findall(text.lower())) == {question.value.lower()},
+            in_character=question is not None and text.startswith(CATCHPHRASES[question.kind]),
+            fluent=reads_well(text, self.vocabulary),
+        )
+
+    def changed(self, lines: str) -> str | None:
+        """The same scene with what matters exchanged, so that the right answer is another; None where it lies in the
+        main character's own facts."""
+        question = self.asked(lines)
+        if question is None or question.kind == "own":
+            return None
+        matter = MATTERS.get(question.kind)
+        told = nameless(lines).split("\n")[-3:]
+        values = (_found(matter.says_one, told[0]), _found(matter.says_two, told[1])) if matter and told[2:] else ()
+        if not values or not all(values):  # one value alone gives way to the next of its kind
+            other = question.values[(question.values.index(question.value) + 1) % len(question.values)]
+            return re.sub(rf"\b{re.escape(question.value)}\b", other, lines)
+        exchanged = dict(zip(values, reversed(values), strict=True))
+        return re.sub("|".join(map(re.escape, values)), lambda match: exchanged[match[0]], lines)
+
+
+class ScriptTruth:
+    """Scenes that nobody has written yet. `lines`: the answer stands in the lines of two regulars; `changed`: the same
+    scenes with what matters exchanged; `strangers`: two residents speak who never appear in the script; `own`: the
+    answer is a fact of the main character's."""
+
+    marks: tuple[str, ...] = ("right", "in_character", "fluent", "good")
+    columns: tuple[str, ...] = ("lines", "changed", "strangers", "own")
+
+    def __init__(self, world: World | None = None) -> None:
+        self.world = world or World()
+        self.grader = ScriptGrader(self.world)
+
+    def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
+        rng = self.world.stream(f"scenes/{'lines' if column == 'changed' else column}/{seed}")
+        others = cast(self.world)[column == "strangers"]
+        known = {nameless(lines.lower()) for lines in practised}
+        found: list[Prompt] = []
+        for _ in range(DRAWS * count):
+            scene = draw_scene(self.grader.star, others, rng)
+            lines = asking_lines(scene, self.grader.star)
+            if column == "changed":
+                lines = self.grader.changed(lines) or lines
+            words = nameless(lines.lower())
+            if (scene.kind == "own") == (column == "own") and words not in known:
+                known.add(words)
+                found.append(Prompt((Turn("user", lines),), words))
+                if len(found) == count:
+                    break
+        return enough(found, count, "scenes")
+
+    def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
+        return marks_and_score(self.grader.grade(self.grader.lines(prompt), answer), self.marks)
+
+
+def asking_lines(scene: Scene, star: Resident) -> str:
+    """What the main character hears: the last lines before it speaks for the first time."""
+    end = [line.speaker for line in scene.lines].index(star)
+    return "\n".join(f"{line.speaker.name}: {line.words}" for line in scene.lines[max(0, end - CONTEXT_LINES) : end])
+
+
+def nameless(lines: str) -> str:
+    """The lines without the names in front of them."""
+    return NAME.sub("", lines)
+
+
+_pattern = lru_cache(any_of)
+
+
+def _found(template: str, text: str) -> str:
+    """What stands in `text` where `template` has its (first) place to fill; "" if the text is another one."""
+    match = re.fullmatch(re.escape(template).replace(r"\{\}", "(.+)"), text)
+    return match[1] if match else ""
+
+
+def _all_answers() -> Iterable[str]:
+    """Everything that the main character may say, as words."""
+    yield from CATCHPHRASES.values()
+    for matter in MATTERS.values():
+        yield from (matter.answer_own, matter.answer_other, matter.likes, *matter.values)
+    for topic, fact in OWN_FACTS.items():
+        yield from (fact.own, *TOPICS[topic].values)
+    yield from (HOME_AGAIN, "a", "an", *PET_NAMES)
+    for group in FIRST_NAMES.values():
+        yield from group

@@ -1,0 +1,255 @@
+"""The shelf: which models there are on disk, and those of them that are in memory.
+
+A model's name is RECIPE/FOLDER as found by looking into the models' folder. What a client sends is only ever compared
+with the names found there, so it can never become a path.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config import ModelConfig
+from ..data.tokenizer import Tokenizer
+from ..errors import UserError
+from ..model.checkpoint import CARD, load_model, read_card
+from ..model.gpt import GPT
+from ..model.hf_format import read_config
+from .engine import Engine
+from .errors import ApiError, as_api_error, busy
+
+log = logging.getLogger("minigpt.web")
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+CHATTY_STAGES = ("ppo", "dpo", "sft")
+SHIPPED = "shipped"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A finished model folder. `signature` changes when it is trained anew."""
+
+    name: str
+    folder: Path
+    card: dict[str, Any]
+    config: ModelConfig
+    signature: tuple[int, int]
+
+    @property
+    def stage(self) -> str:
+        return str(self.card.get("stage", "pretrain"))
+
+    @property
+    def recipe(self) -> str:
+        return self.name.split("/")[0]
+
+    @property
+    def chats(self) -> bool:
+        return self.stage != "reward"
+
+
+@dataclass
+class Loaded:
+    """A model in memory, with the engine that writes for it."""
+
+    entry: Entry
+    model: GPT
+    tokenizer: Tokenizer
+    engine: Engine
+
+
+class Turnstile:
+    """Lets one calculation through at a time, keeps a few waiting and sends the rest away with 429."""
+
+    def __init__(self, waiting: int) -> None:
+        self._places = threading.BoundedSemaphore(waiting + 1)
+        self._turn = threading.Lock()
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        if not self._places.acquire(blocking=False):
+            raise busy()
+        try:
+            with self._turn:
+                yield
+        finally:
+            self._places.release()
+
+
+class Shelf:
+    """Finds models under `folder`, loads them when first asked for, and keeps the last `loaded_models` of them.
+
+    `engine` makes the engine for a model; tests put a fake one here.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        engine: Callable[[GPT], Engine] = Engine,
+        device: str = "cpu",
+        loaded_models: int = 6,
+        waiting_looks: int = 16,
+        default_model: str | None = None,
+    ) -> None:
+        self.folder, self.device, self.loaded_models = folder, device, loaded_models
+        self.default_model = default_model
+        #: Looking inside a model, or scoring with one, happens in here.
+        self.bench = Turnstile(waiting_looks)
+        #: Set when the first model is there, or it is clear that there is none.
+        self.ready = threading.Event()
+        self.closing = False
+        self._engine = engine
+        self._loaded: OrderedDict[str, Loaded] = OrderedDict()
+        self._read_before: dict[str, Entry] = {}
+        self._extras: OrderedDict[str, tuple[tuple[int, int], Any]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading = threading.Lock()
+
+    def entries(self) -> dict[str, Entry]:
+        """All finished models, by name. Folders that cannot be read, or that lead elsewhere, are left out."""
+        names = [f"{path.parts[-3]}/{path.parts[-2]}" for path in sorted(self.folder.glob(f"*/*/{CARD}"))]
+        return {name: entry for name in names if (entry := self.entry(name)) is not None}
+
+    def entry(self, name: str) -> Entry | None:
+        """The finished model of that name; None if there is none, or as `entries` leaves it out."""
+        folder = self.folder / name
+        if not re.fullmatch(f"{NAME}/{NAME}", name) or folder.resolve() != self.folder.resolve() / name:
+            return None
+        try:
+            entry = self._read(name, folder)
+        except (UserError, OSError):
+            return None
+        return entry if entry.card.get("finished") else None
+
+    def _read(self, name: str, folder: Path) -> Entry:
+        """A folder's card and shape; read again only if it was written again."""
+        status = (folder / CARD).stat()
+        signature = (status.st_mtime_ns, status.st_size)
+        known = self._read_before.get(name)
+        if known is None or known.signature != signature:
+            card = read_card(folder)
+            if not isinstance(card, dict):
+                raise UserError(f"{folder / CARD} is not a card.")
+            known = Entry(name, folder, card, read_config(folder / "config.json"), signature)
+            self._read_before[name] = known
+        return known
+
+    def default(self, entries: dict[str, Entry]) -> str | None:
+        """The model to talk to if none is named: the newest that was trained here to answer, else the shipped one."""
+        if self.default_model in entries:
+            return self.default_model
+        able = [e for e in entries.values() if e.stage in CHATTY_STAGES and e.name.split("/")[1] == e.stage]
+        own = [e for e in able if e.recipe != SHIPPED]
+        if own:
+            return max(own, key=lambda e: e.signature[0]).name
+        shipped = sorted((e for e in able), key=lambda e: CHATTY_STAGES.index(e.stage))
+        chatting = [e.name for e in entries.values() if e.chats]
+        return shipped[0].name if shipped else chatting[0] if chatting else None
+
+    def find(self, name: str | None) -> Entry:
+        """The entry of that name, or the default one. Raises ApiError 404 if there is none."""
+        if name is None:
+            name = self.default(self.entries())
+            if name is None:
+                raise ApiError(404, "model_not_found", "There is no trained model yet; run_pretrain.py makes one.")
+        entry = self.entry(name)  # one folder, not all of them: a classroom asks at once
+        if entry is None:
+            raise ApiError(404, "model_not_found", "There is no such model; GET /v1/models lists them.", "model")
+        return entry
+
+    def open(self, name: str | None) -> Loaded:
+        """The model of that name, ready to write. ApiError: 404 unknown, 400 a reward model, 503 a broken folder."""
+        if self.closing:
+            raise ApiError(503, "shutting_down", "The server is shutting down.", retry_after=10)
+        entry = self.find(name)
+        if not entry.chats:
+            raise ApiError(400, "bad_value", "This is a reward model: it scores answers and writes none.", "model")
+        if loaded := self._ready(entry):
+            return loaded
+        with self._loading:
+            if loaded := self._ready(entry):  # somebody else loaded it meanwhile
+                return loaded
+            return self._load(entry)
+
+    def _ready(self, entry: Entry) -> Loaded | None:
+        with self._lock:
+            loaded = self._loaded.get(entry.name)
+            if loaded is None or loaded.entry.signature != entry.signature:
+                return None
+            self._loaded.move_to_end(entry.name)
+            return loaded
+
+    def _load(self, entry: Entry) -> Loaded:
+        try:
+            model = load_model(entry.folder, self.device).eval()
+        except UserError as error:
+            log.error("%s cannot be loaded: %s", entry.name, error)
+            raise as_api_error(error) from None
+        if model.tokenizer is None:
+            raise ApiError(503, "model_broken", "This model came without a tokenizer.model.", "model")
+        loaded = Loaded(entry, model, model.tokenizer, self._engine(model))
+        log.info("loaded %s: %d parameters", entry.name, model.parameter_count())
+        with self._lock:
+            old = [self._loaded.pop(entry.name)] if entry.name in self._loaded else []
+            idle = [name for name, other in self._loaded.items() if other.engine.counts() == (0, 0)]
+            for name in idle[: max(0, len(self._loaded) + 1 - self.loaded_models)]:
+                old.append(self._loaded.pop(name))
+            self._loaded[entry.name] = loaded
+        for former in old:  # what an older version still writes may be finished
+            threading.Thread(target=former.engine.close, args=(60.0,), daemon=True).start()
+        return loaded
+
+    def extra(self, kind: str, entry: Entry, load: Callable[[Path], Any]) -> Any:
+        """Something else that belongs to a model folder (a reward model, a value head), loaded once by `load`."""
+        key = f"{kind}:{entry.name}"
+        with self._loading:
+            signature, value = self._extras.get(key, (None, None))
+            if signature != entry.signature:
+                value = load(entry.folder)
+                self._extras[key] = (entry.signature, value)
+                while len(self._extras) > self.loaded_models:
+                    self._extras.popitem(last=False)
+            return value
+
+    def preload(self) -> None:
+        """Load the default model; the server does this beside answering `/health`."""
+        try:
+            self.open(None)
+        except Exception as error:
+            log.warning("no model was loaded at the start: %s", as_api_error(error).message)
+        finally:
+            self.ready.set()
+
+    def loaded(self) -> list[str]:
+        with self._lock:
+            return list(self._loaded)
+
+    def parameters(self, name: str) -> int | None:
+        """How many parameters a model has; None if it is not in memory."""
+        with self._lock:
+            loaded = self._loaded.get(name)
+        return loaded.model.parameter_count() if loaded else None
+
+    def queue(self) -> tuple[int, int]:
+        """Answers being written and answers waiting, over all models."""
+        with self._lock:
+            counts = [loaded.engine.counts() for loaded in self._loaded.values()]
+        return sum(c[0] for c in counts), sum(c[1] for c in counts)
+
+    def close(self, grace: float = 0.0) -> None:
+        """Stop all engines; what runs may go on for `grace` seconds."""
+        self.closing = True
+        with self._lock:
+            engines = [loaded.engine for loaded in self._loaded.values()]
+        threads = [threading.Thread(target=engine.close, args=(grace,)) for engine in engines]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,187 @@
+"""Model folders: Hugging Face reads them as we do, they are whole or untouched, and nothing unsafe is opened."""
+
+from __future__ import annotations
+
+import errno
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.models import make_model
+
+from minigpt import Turn, UserError
+from minigpt.files import write_together
+from minigpt.model.checkpoint import load_model, read_card, save_model
+
+transformers = pytest.importorskip("transformers")
+
+
+def saved(folder: Path, tokenizer, architecture: str = "qwen3", **shape):
+    model = make_model(architecture, vocab=tokenizer.vocab_size, context=48, **shape)
+    save_model(folder, model, tokenizer, {"stage": "sft"})
+    return model
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "gpt2"])
+def test_hugging_face_reads_the_folder_and_gives_the_same_logits(tmp_path, tokenizer, architecture):
+    ours = saved(tmp_path, tokenizer, architecture)
+    theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
+    ids = torch.randint(0, tokenizer.vocab_size, (3, 40))
+    with torch.no_grad():
+        assert torch.allclose(ours(ids), theirs(ids).logits, atol=1e-4)
+
+
+def test_hugging_face_reads_the_same_tokens_and_the_same_chat_template(tmp_path, tokenizer):
+    saved(tmp_path, tokenizer)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for text in [
+        "Good morning, how are you?",
+        "  two  spaces",
+        "line\nbreak",
+        "日本 🦊",
+        "12 kinds of fish",
+        "a",
+        " a",
+    ]:
+        assert theirs.encode(text, add_special_tokens=False) == tokenizer.encode(text), text
+        assert theirs.decode(tokenizer.encode(text)) == text
+    turns = [
+        Turn("system", "Be kind."),
+        Turn("user", "Good morning"),
+        Turn("assistant", "Fine, thank you!"),
+        Turn("user", "Bye"),
+    ]
+    messages = [{"role": turn.role, "content": turn.text} for turn in turns]
+    ids = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+    assert list(ids) == tokenizer.encode_prompt(turns)
+
+
+def test_a_gpt2_made_by_transformers_loads_with_equal_logits(tmp_path):
+    config = transformers.GPT2Config(vocab_size=70, n_embd=32, n_layer=2, n_head=4, n_positions=24)
+    theirs = transformers.GPT2LMHeadModel(config).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    theirs.save_pretrained(tmp_path)
+    ids = torch.randint(0, 70, (2, 24))
+    with torch.no_grad():
+        assert torch.allclose(load_model(tmp_path)(ids), theirs(ids).logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["qwen3", "gpt2"])
+def test_what_is_saved_is_what_is_loaded(tmp_path, tokenizer, architecture):
+    ours = saved(tmp_path, tokenizer, architecture)
+    again = load_model(tmp_path)
+    assert again.config == ours.config and again.answers
+    for (name, a), (_, b) in zip(ours.named_parameters(), again.named_parameters(), strict=True):
+        assert torch.equal(a, b), name
+    assert again.tokenizer.fingerprint() == tokenizer.fingerprint()
+
+
+def test_bf16_weights_take_half_the_space(tmp_path, tokenizer):
+    model = saved(tmp_path / "full", tokenizer)
+    save_model(tmp_path / "half", model, tokenizer, {}, dtype=torch.bfloat16)
+    full, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half"))
+    assert half < 0.6 * full
+    assert next(load_model(tmp_path / "half").parameters()).dtype == torch.float32
+
+
+# Whole or untouched.
+
+
+def test_a_full_disk_leaves_the_former_model_intact(tmp_path, tokenizer, monkeypatch):
+    saved(tmp_path, tokenizer, seed=1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("minigpt.files.os.fsync", full)
+    with pytest.raises(UserError, match="no space left"):
+        saved(tmp_path, tokenizer, seed=2)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_files_that_belong_together_are_written_before_any_is_replaced(tmp_path):
+    (tmp_path / "a").write_text("old", encoding="utf-8")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match="in the way"):
+        write_together({tmp_path / "b" / "c": b"new", tmp_path / "a" / "d": b"impossible"})
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
+    assert not list((tmp_path / "b").iterdir())
+    assert (tmp_path / "a").read_text(encoding="utf-8") == "old"
+
+
+# What is refused.
+
+
+class Touch:
+    """Unpickling this creates a file: the proof that somebody's code has run."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def test_defect_10_a_pickle_is_never_opened(tmp_path, tokenizer):
+    saved(tmp_path, tokenizer)
+    victim = tmp_path / "victim"
+    (tmp_path / "model.safetensors").write_bytes(pickle.dumps(Touch(str(victim))))
+    with pytest.raises(UserError, match="SHA-256"):
+        load_model(tmp_path)
+    (tmp_path / "minigpt.json").unlink()
+    with pytest.raises(UserError, match="not a safetensors file"):
+        load_model(tmp_path)
+    assert not victim.exists()
+
+
+def test_a_changed_weight_file_is_noticed(tmp_path, tokenizer):
+    saved(tmp_path, tokenizer)
+    path = tmp_path / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="SHA-256"):
+        load_model(tmp_path)
+
+
+def edit(path: Path, **changes) -> None:
+    content = json.loads(path.read_text(encoding="utf-8")) | changes
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden_size": 64}, "does not have the shape"),
+        ({"num_hidden_layers": 3}, "does not have the shape"),
+        ({"vocab_size": 999}, "belong to different runs"),
+        ({"model_type": "llama"}, "reads qwen3 and gpt2"),
+        ({"attention_bias": True}, "attention_bias"),
+        ({"tie_word_embeddings": False}, "tie_word_embeddings"),
+    ],
+)
+def test_a_config_that_does_not_fit_is_explained(tmp_path, tokenizer, changes, words):
+    saved(tmp_path, tokenizer)
+    edit(tmp_path / "config.json", **changes)
+    with pytest.raises(UserError, match=words):
+        load_model(tmp_path)
+
+
+def test_folders_that_are_no_models_are_explained(tmp_path, tokenizer):
+    with pytest.raises(UserError, match="holds no model"):
+        load_model(tmp_path / "nowhere")
+    saved(tmp_path, tokenizer)
+    assert read_card(tmp_path)["stage"] == "sft"
+    (tmp_path / "config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match="not valid JSON"):
+        load_model(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}', encoding="utf-8")
+    with pytest.raises(UserError, match="is missing"):
+        load_model(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"config\.json|incomplete"):
+        load_model(tmp_path)

@@ -1,0 +1,182 @@
+"""Decoding: every strategy is one step in a loop, and they equal each other where they must."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from helpers.models import make_model
+
+from minigpt import Sampling, Tokenizer, beam_search, generate, remove_input_from_output, stream
+from minigpt.model.generate import decode
+from minigpt.model.sampling import GREEDY
+
+
+def logprob_of(model, prompt, ids) -> float:
+    """The summed log-probability of a continuation, by one plain forward pass."""
+    with torch.no_grad():
+        scores = model(torch.tensor([[*prompt, *ids]])).double().log_softmax(-1)[0]
+    return sum(scores[len(prompt) - 1 + i, token].item() for i, token in enumerate(ids))
+
+
+def test_greedy_takes_the_best_token_of_a_plain_forward_pass(model):
+    ids = [3, 1, 4]
+    for _ in range(10):
+        with torch.no_grad():
+            ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+    assert generate(model, [[3, 1, 4]], 10)[0].ids == ids[3:]
+
+
+def test_rows_of_unequal_length_do_not_disturb_each_other(model):
+    """A row alone writes what it writes in a batch, padded and with neighbours that finish early; greedy and seeded."""
+    prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10], [11, 12]]
+    for sampling in (GREEDY, Sampling(seed=7)):
+        together = generate(model, prompts, 12, sampling, stop={3, 17, 30})
+        for row, prompt in enumerate(prompts):
+            single = Sampling(temperature=sampling.temperature, seed=sampling.seed + row)
+            alone = generate(model, [prompt], 12, single, stop={3, 17, 30})[0]
+            assert alone.ids == together[row].ids
+            assert alone.finished == together[row].finished
+            assert alone.logprobs == pytest.approx(together[row].logprobs, abs=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_logprobs_are_those_of_the_distribution_drawn_from(model, temperature):
+    prompt = [1, 2]
+    drawn = generate(model, [prompt], 8, Sampling(temperature=temperature, seed=1))[0]
+    with torch.no_grad():
+        scores = (model(torch.tensor([prompt + drawn.ids]))[0] / temperature).log_softmax(-1)
+    expected = [scores[1 + i, token].item() for i, token in enumerate(drawn.ids)]
+    assert drawn.logprobs == pytest.approx(expected, abs=1e-5)
+
+
+def test_same_seed_same_text_and_other_seed_other_text(model):
+    def write(seed):
+        return generate(model, [[1, 2]], 20, Sampling(seed=seed))[0].ids
+
+    assert write(5) == write(5)
+    assert len({tuple(write(seed)) for seed in range(8)}) > 1
+
+
+def test_stream_equals_generate(model):
+    for sampling in (GREEDY, Sampling(seed=2)):
+        whole = generate(model, [[1, 2]], 15, sampling, stop={9, 30})[0].ids
+        assert list(stream(model, [1, 2], 15, sampling, stop={9, 30})) == whole
+
+
+def test_generation_ends_at_the_context(model):
+    written = generate(model, [list(range(1, 30))], 50)[0]
+    assert len(written.ids) == 3 and not written.finished
+    for prompts, words in (([[]], "empty"), ([[1] * 32], "no room")):
+        with pytest.raises(ValueError, match=words):
+            generate(model, prompts, 5)
+
+
+def test_no_repeat_ngram_holds_over_prompt_and_reply(model):
+    ids = [1, 2, 1, *generate(model, [[1, 2, 1]], 20, Sampling(temperature=0, no_repeat_ngram=2))[0].ids]
+    pairs = list(itertools.pairwise(ids))
+    assert len(pairs) == len(set(pairs))
+
+
+# Beam search.
+
+
+def test_beam_of_width_one_is_greedy():
+    for seed in range(50):
+        model = make_model(["qwen3", "gpt2"][seed % 2], seed=seed, vocab=20, depth=1)
+        best = beam_search(model, [1, 2], 8, beam_width=1, stop={7})[0]
+        greedy = generate(model, [[1, 2]], 8, stop={7})[0]
+        assert (best.ids, best.finished) == (greedy.ids, greedy.finished)
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, 1.0])
+@pytest.mark.parametrize("stop", [set(), {0}])
+def test_beam_of_full_width_equals_brute_force(length_penalty, stop):
+    """With room for every text of length 4 over 5 tokens, the best hypothesis is the best of all texts."""
+    for seed in range(5):
+        model = make_model(seed=seed, vocab=5, depth=1)
+        candidates = []
+        for length in range(1, 5):
+            for ids in itertools.product(range(5), repeat=length):
+                ended = ids[-1] in stop
+                if any(token in stop for token in ids[:-1]) or not (ended or length == 4):
+                    continue
+                score = logprob_of(model, [1], ids) / length**length_penalty
+                candidates.append((score, list(ids[:-1]) if ended else list(ids)))
+        best = beam_search(model, [1], 4, beam_width=5**4, length_penalty=length_penalty, stop=stop)[0]
+        assert best.ids == max(candidates)[1]
+        assert best.score == pytest.approx(max(candidates)[0], abs=1e-5)
+
+
+def test_defect_03_beam_keeps_the_best_candidates_by_log_probability():
+    """A beam finds texts at least as likely as greedy's, and reports their true log-probability."""
+    better = 0
+    for seed in range(40):
+        model = make_model(seed=seed, vocab=30, depth=1)
+        found = beam_search(model, [1, 2], 6, beam_width=5)
+        greedy = generate(model, [[1, 2]], 6)[0].ids
+        for hypothesis in found:
+            assert hypothesis.logprob == pytest.approx(logprob_of(model, [1, 2], hypothesis.ids), abs=1e-4)
+        assert found == sorted(found, key=lambda h: -h.score)
+        better += found[0].logprob >= logprob_of(model, [1, 2], greedy) - 1e-6
+    assert better >= 38
+
+
+def test_finished_hypotheses_are_kept():
+    model = make_model(seed=3, vocab=12, depth=1)
+    found = beam_search(model, [1], 10, beam_width=6, stop={0, 1, 2})
+    assert len(found) == 6
+    assert any(h.finished for h in found)
+    for h in found:
+        assert not {0, 1, 2} & set(h.ids)
+
+
+# Text in, text out.
+
+
+@pytest.fixture
+def talker(tokenizer):
+    model = make_model(vocab=tokenizer.vocab_size, context=64)
+    model.tokenizer = tokenizer
+    return model
+
+
+def test_decode_as_in_the_chapter(talker):
+    for options in (
+        {},
+        {"strategy": "beam_search", "beam_width": 3, "repetition_penalty": 1.2},
+        {"strategy": "sample", "seed": 4},
+    ):
+        text = decode(talker, "Good morning", max_len=5, **options)
+        assert text.startswith("Good morning")
+        assert remove_input_from_output("Good morning", text) in text
+    assert talker.decode("Good", max_len=4) == decode(talker, "Good", max_len=4)
+    with pytest.raises(TypeError):
+        decode(talker, "Good", beam_width=5)
+
+
+def test_unknown_strategy_names_the_known_ones(talker):
+    with pytest.raises(ValueError, match="greedy, beam_search or sample"):
+        decode(talker, "Good", strategy="magic")
+
+
+def test_defect_09_unknown_words_are_read_not_dropped(talker):
+    """Every word reaches the model, also one that the tokenizer has never seen."""
+    assert isinstance(decode(talker, "zzzzqqq", max_len=3), str)
+    tokenizer: Tokenizer = talker.tokenizer
+    assert tokenizer.decode(tokenizer.encode("zzzzqqq Ωmega")) == "zzzzqqq Ωmega"
+
+
+def test_streamed_text_equals_the_whole(talker):
+    from minigpt.data.tokenizer import TextStream
+
+    tokenizer = talker.tokenizer
+    for seed in range(20):
+        text = TextStream(tokenizer)
+        ids, pieces = [], []
+        for token in stream(talker, [5, 6], 40, Sampling(seed=seed)):
+            ids.append(token)
+            pieces.append(text.feed(token))
+        pieces.append(text.flush())
+        assert "".join(pieces) == tokenizer.decode(ids)
