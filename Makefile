@@ -3,7 +3,7 @@ RECIPE ?= tinytown
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: run test chat lint
+.PHONY: run test chat lint check
 
 run: .venv/ready     ## train every stage of a recipe, then chat with the result
 	$(BIN)/python run_pretrain.py --recipe $(RECIPE) --resume
@@ -20,6 +20,8 @@ chat: .venv/ready    ## talk to the shipped Tinytown models at once
 
 lint: .venv/ready    ## style and types
 	$(BIN)/ruff check . && $(BIN)/mypy
+
+check: lint test     ## before a commit
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from minigpt import Sampling, UserError, cli
 from minigpt.chat import CHATTY, MODES, Chat
-from minigpt.model.checkpoint import CARD, load_model, need_tokenizer, read_card
+from minigpt.model.checkpoint import CARD, load_model, read_card
 from minigpt.run import MODELS
 from minigpt.training.device import detect
 
@@ -129,14 +129,13 @@ def main() -> None:
         return
     folder = Path(arguments.model) if arguments.model else latest_model()
     model = load_model(folder, detect(arguments.device, arguments.dtype).device)
-    need_tokenizer(model, folder)
     chat = Chat(model, sampling, **settings)
     if arguments.ask:
         answer(chat, arguments.ask)
         return
     card = read_card(folder)
     print(f"{folder}: {card.get('stage', 'a model')} of {card.get('recipe', 'unknown origin')}. An empty line ends it.")
-    if not model.answers:
+    if not model.is_chat:
         print("This model has only read, it has not learned to answer: run_sft.py teaches it.", file=sys.stderr)
     talk(chat)
 

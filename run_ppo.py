@@ -1,17 +1,17 @@
 #!/usr/bin/env python
-"""Step 4: learn to answer as people like it. The SFT model writes, the reward model scores, PPO learns.
+"""Step 4: learn to answer the way people prefer. The SFT model writes, the reward model scores, PPO learns.
 
 python run_ppo.py                                     Tinytown
 python run_ppo.py --recipe movie
 python run_ppo.py --reward grader                     Tinytown's grader as the reward, instead of the reward model
-python run_ppo.py --kl 0.2                            stay closer to the SFT model
+python run_ppo.py --kl-coef 0.2                       stay closer to the SFT model
 python run_ppo.py --corpus prompts.jsonl              prompts of yours (--format says how to read them)
 """
 
 from minigpt import cli
-from minigpt.alignment.ppo_run import before_and_after, open_practice
+from minigpt.alignment.ppo_run import before_and_after, open_ppo
 from minigpt.config import PPOConfig
-from minigpt.run import Stage
+from minigpt.run import Run
 from minigpt.training.device import leave_processes
 from minigpt.training.plots import plot_ppo
 
@@ -26,12 +26,12 @@ def main() -> None:
     cli.add_settings_flags(parser, PPOConfig)
     cli.add_machine_flags(parser)
     arguments = parser.parse_args()
-    stage = Stage("ppo", arguments)
-    trainer = open_practice(stage)
-    stage.claim_folder(trainer.tokenizer)
-    stage.run(trainer, plot_ppo)
-    stage.say(before_and_after(stage.folder))
-    stage.say(f"next:      python run_chat.py --model {stage.folder}")
+    run = Run("ppo", arguments)
+    trainer = open_ppo(run)
+    run.claim_folder(trainer.policy.chat.tokenizer)
+    run.run(trainer, plot_ppo)
+    run.say(before_and_after(run.folder))
+    run.say_next(f"run_chat.py --model {run.folder}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ python run_pretrain.py --corpus my.txt --recipe my_recipe.toml
 """
 
 from minigpt import cli
-from minigpt.run import Stage
+from minigpt.run import Run
 from minigpt.training.device import leave_processes
 
 
@@ -17,13 +17,12 @@ def main() -> None:
     cli.add_model_flags(parser)
     cli.add_settings_flags(parser)
     cli.add_machine_flags(parser)
-    stage = Stage("pretrain", parser.parse_args())
-    corpus = stage.open_corpus()
-    stage.train(stage.new_model(stage.tokenizer(corpus)), corpus)
-    start = f" --init-from {stage.folder}" if stage.arguments.out else ""
-    if "sft" not in stage.recipe.stages:
-        return
-    stage.say(f"next:      python run_sft.py --recipe {stage.arguments.recipe}{start}")
+    run = Run("pretrain", parser.parse_args())
+    corpus = run.open_corpus()
+    run.train_language_model(run.new_model(run.tokenizer(corpus)), corpus)
+    start = f" --init-from {run.folder}" if run.arguments.out else ""
+    if "sft" in run.recipe.stages:
+        run.say_next(f"run_sft.py --recipe {run.arguments.recipe}{start}")
 
 
 if __name__ == "__main__":

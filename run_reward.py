@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Step 3: learn what people like. A copy of the SFT model with a single number on top learns from judgements.
+"""Step 3: learn what people prefer. A copy of the SFT model with a single number on top learns from judgements.
 
 python run_reward.py                                  Tinytown: the town's grader compares the SFT model's answers
 python run_reward.py --recipe movie                   the film's own reply against others
@@ -9,16 +9,18 @@ python run_reward.py --score answers.jsonl            a reward for each row with
 """
 
 import copy
+from dataclasses import replace
+from typing import Any
 
 from minigpt import cli
-from minigpt.alignment.comparisons import open_feedback, reference_answers, save_comparisons, worse_on_purpose
-from minigpt.alignment.reward_model import Judgement, RewardModel, save_reward_model
+from minigpt.alignment.comparisons import open_comparisons, reference_responses, save_comparisons, worse_on_purpose
+from minigpt.alignment.reward_model import save_reward_model
+from minigpt.alignment.reward_training import RewardTraining, new_reward_model
 from minigpt.alignment.score_answers import print_scores
 from minigpt.config import RewardConfig
-from minigpt.run import Stage
+from minigpt.run import Run
 from minigpt.training.device import leave_processes
 from minigpt.training.plots import plot_judgements
-from minigpt.training.trainer import Trainer
 
 
 def main() -> None:
@@ -32,37 +34,21 @@ def main() -> None:
     if arguments.score is not None:
         print_scores(arguments)
         return
-    stage = Stage("reward", arguments)
-    parent = stage.folder_of("sft", arguments.init_from)
-    sft = stage.parent_model(parent)
-    corpus = open_feedback(stage, sft)
-    stage.say(f"feedback:  {corpus.summary()}")
-    extra, share = worse_on_purpose(stage, corpus)
-    references = reference_answers(stage, sft, corpus)
-    model = RewardModel(copy.deepcopy(sft), familiarity=stage.settings.familiarity)
+    run = Run("reward", arguments)
+    parent = run.folder_of("sft", arguments.init_from)
+    sft = run.parent_model(parent)
+    corpus = open_comparisons(run, sft)
+    run.say(f"feedback:  {corpus.summary()}")
+    extra, share = worse_on_purpose(run, corpus)
+    references = reference_responses(run, sft, corpus)
+    model = new_reward_model(replace(sft, gpt=copy.deepcopy(sft.gpt)), corpus, run.settings)
 
-    def save(model: RewardModel, run: dict) -> None:
-        if run["finished"]:
-            model.normalise(model.readings(references))
-        save_reward_model(stage.folder, model, stage.card(parent) | {"synthetic": share} | run)
+    def save(state: dict[str, Any]) -> None:
+        save_reward_model(run.folder, model, run.card(parent) | {"synthetic": share} | state)
 
-    trainer = Trainer(
-        model,
-        None,
-        stage.settings,
-        runtime=stage.runtime,
-        folder=stage.folder,
-        save=save,
-        origin=stage.origin(parent),
-        objective=Judgement(model, corpus, stage.runtime, stage.settings.want, extra),
-    )
-    stage.claim_folder(model.tokenizer)
-    if stage.runtime.is_main:
-        save_comparisons(stage.folder, corpus)
-    stage.announce(trainer)
-    stage.run(trainer, plot_judgements)
-    stage.say(f"\n{trainer.scores or 'no held-out judgements'}")
-    stage.say(f"next:      python run_ppo.py --recipe {arguments.recipe}")
+    objective = RewardTraining(model, corpus, run.runtime, run.settings.want, extra, references)
+    run.train(objective, save, parent, plot_judgements, prepare=lambda: save_comparisons(run.folder, corpus))
+    run.say_next(f"run_ppo.py --recipe {arguments.recipe}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ python run_sft.py --from-scratch          without step 1, to see what it was goo
 """
 
 from minigpt import cli
-from minigpt.run import Stage
+from minigpt.model.chat_model import ChatModel
+from minigpt.model.gpt import GPT
+from minigpt.run import Run
 from minigpt.training.device import leave_processes
 
 
@@ -20,13 +22,13 @@ def main() -> None:
     cli.add_settings_flags(parser)
     cli.add_machine_flags(parser)
     arguments = parser.parse_args()
-    stage = Stage("sft", arguments)
-    parent = stage.folder_of("pretrain", arguments.init_from)
-    model = stage.parent_model(parent)
+    run = Run("sft", arguments)
+    parent = run.folder_of("pretrain", arguments.init_from)
+    chat = run.parent_model(parent)
     if arguments.from_scratch:
-        model = type(model)(model.config, model.tokenizer)
-    stage.train(model, stage.open_corpus(), None if arguments.from_scratch else parent)
-    stage.say(f"next:      python run_chat.py --model {stage.folder}")
+        chat = ChatModel(GPT(chat.gpt.config), chat.tokenizer)
+    run.train_language_model(chat, run.open_corpus(), None if arguments.from_scratch else parent)
+    run.say_next(f"run_chat.py --model {run.folder}")
 
 
 if __name__ == "__main__":

@@ -13,21 +13,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from minigpt import cli
-from minigpt.alignment.formulas import Episode
-from minigpt.alignment.policy import draw_answers, read_answers, writings
-from minigpt.alignment.raters import chat_texts
+from minigpt.alignment.comparisons import texts
 from minigpt.alignment.reward_metrics import wilson_interval
 from minigpt.data.examples import Conversation, Prompt, Turn
-from minigpt.data.preferences import encode_answer
-from minigpt.model.checkpoint import load_model, need_tokenizer
-from minigpt.model.gpt import GPT, evaluating
-from minigpt.model.sampling import GREEDY, Sampling
+from minigpt.data.preferences import encode_answers
+from minigpt.model.chat_model import ChatModel
+from minigpt.model.checkpoint import load_model
+from minigpt.model.gpt import evaluating
+from minigpt.model.responses import Response, respond, response_batch, token_logprobs
+from minigpt.model.sampling import CHATTY, GREEDY, Sampling
 from minigpt.recipe import load_recipe
 from minigpt.tinytown.script import MATTERS, OWN_FACTS
 from minigpt.tinytown.script_grader import ScriptTruth
@@ -49,27 +50,25 @@ def contexts(conversations: Sequence[Conversation]) -> dict[str, list[tuple[Turn
     }
 
 
-def losses(model: GPT, prompts: Sequence[Sequence[Turn]], answers: Sequence[str]) -> Tensor:
+def losses(model: ChatModel, prompts: Sequence[Sequence[Turn]], answers: Sequence[str]) -> Tensor:
     """Nats and tokens [N, 2] of each answer after its prompt; what does not fit the context is NaN."""
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
     found = torch.full((len(answers), 2), torch.nan)
     encoded = [
-        (i, Episode((), e.ids, e.start, True, ""))
+        (i, Response((), group[0].ids, group[0].start, True, "", []))
         for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True))
-        if (e := encode_answer(tokenizer, prompt, answer, model.config.max_position_embeddings)) is not None
+        if (group := encode_answers(model.tokenizer, prompt, [answer], model.context)[0]) is not None
     ]
-    with evaluating(model):
+    with evaluating(model.gpt):
         for start in range(0, len(encoded), AT_ONCE):
             some = encoded[start : start + AT_ONCE]
-            written = writings([episode for _, episode in some], tokenizer.pad).to(model.device)
-            logprobs = read_answers(model, written, 1.0)[0].split(written.mask.sum(1).tolist())
+            batch = response_batch([response for _, response in some], model.tokenizer.pad).to(model.device)
+            logprobs = token_logprobs(model.gpt, batch)[0].split(batch.mask.sum(1).tolist())
             for (i, _), row in zip(some, logprobs, strict=True):
                 found[i] = torch.tensor([-float(row.sum()), len(row)])
     return found
 
 
-def compare(model: GPT, conversations: Sequence[Conversation]) -> None:
+def compare(model: ChatModel, conversations: Sequence[Conversation]) -> None:
     """Print the loss in nats per token after each kind of context, and the difference to the real one with the interval
     (95 %) that resampling whole lines gives."""
     answers = [conversation.turns[-1].text for conversation in conversations]
@@ -87,14 +86,14 @@ def compare(model: GPT, conversations: Sequence[Conversation]) -> None:
         print(f"{name:24}{loss:16.3f}{'' if table is real else told:>44}")
 
 
-def follow(model: GPT, truth: ScriptTruth, count: int, sampling: Sampling) -> None:
+def follow(model: ChatModel, truth: ScriptTruth, count: int, sampling: Sampling) -> None:
     """Print how often the answer is right before and after what matters is exchanged."""
     scenes = truth.prompts("lines", count, set(), seed=1)
     exchanged = [
         type(scene)((Turn("user", truth.grader.changed(scene.turns[0].text) or ""),), scene.group) for scene in scenes
     ]
     right = [
-        [truth.grade(e.turns, e.text)["right"] == 1 for e in draw_answers(model, prompts, ANSWER_TOKENS, sampling)[0]]
+        [truth.grade(e.turns, e.text)["right"] == 1 for e in respond(model, prompts, ANSWER_TOKENS, sampling)]
         for prompts in (scenes, exchanged)
     ]
     both = sum(a and b for a, b in zip(*right, strict=True))
@@ -105,23 +104,25 @@ def follow(model: GPT, truth: ScriptTruth, count: int, sampling: Sampling) -> No
     )
 
 
-def remember(model: GPT, truth: ScriptTruth, count: int) -> None:
+def remember(model: ChatModel, truth: ScriptTruth, count: int) -> None:
     """Print how often the second answer of a chat is right, in dialogue and in question-answer mode: what was said
     first, or a fact of the character's own."""
     rng, star = random.Random(1), truth.grader.star
-    told, asked = [], {"what it was told before": [], "its own facts": []}
+    told: list[Turn] = []
+    asked: dict[str, list[Turn]] = {"what it was told before": [], "its own facts": []}
     for _ in range(count):
         matter = rng.choice(list(MATTERS.values()))
         told.append(Turn("user", matter.says_one.format(rng.choice(matter.values))))
         asked["what it was told before"].append(Turn("user", matter.asks_own.format(star=star.first)))
         asked["its own facts"].append(Turn("user", rng.choice(list(OWN_FACTS.values())).question.capitalize()))
-    replies = chat_texts(model, [Prompt((turn,)) for turn in told], ANSWER_TOKENS, seed=1)
+    replies = texts(model, [Prompt((turn,)) for turn in told], ANSWER_TOKENS, replace(CHATTY, seed=1))
     for what, questions in asked.items():
         chats = [(said, Turn("assistant", r), q) for said, r, q in zip(told, replies, questions, strict=True)]
         row = f"asked for {what}: right"
         for mode, kept in (("dialogue", 3), ("qa", 1)):
-            texts = chat_texts(model, [Prompt(chat[-kept:]) for chat in chats], ANSWER_TOKENS, seed=2)
-            right = sum(truth.grade(chat, text)["right"] for chat, text in zip(chats, texts, strict=True))
+            prompts = [Prompt(chat[-kept:]) for chat in chats]
+            answers = texts(model, prompts, ANSWER_TOKENS, replace(CHATTY, seed=2))
+            right = sum(truth.grade(chat, text)["right"] for chat, text in zip(chats, answers, strict=True))
             low, high = wilson_interval(right, count)
             row += f" {right / count:.1%} in mode {mode} ({low:.1%} to {high:.1%})"
         print(f"{row}, {count} chats")
@@ -138,7 +139,6 @@ def main() -> None:
     recipe = load_recipe(arguments.recipe)
     folder = arguments.model or Path("trained_models") / recipe.name / "sft"
     model = load_model(folder, detect(arguments.device, arguments.dtype).device)
-    need_tokenizer(model, folder)
     compare(model, recipe.open_corpus("sft", arguments.corpora_dir).valid)
     truth = recipe.truth()
     if isinstance(truth, ScriptTruth):

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 
 from minigpt import cli
-from minigpt.alignment.formulas import distinct
+from minigpt.alignment.comparisons import texts
 from minigpt.alignment.ppo_run import split_prompts
-from minigpt.alignment.raters import chat_texts
 from minigpt.alignment.reward_metrics import wilson_interval
 from minigpt.alignment.reward_model import RewardModel, load_reward_model
+from minigpt.alignment.stop_rules import distinct
 from minigpt.data.examples import Comparison, Prompt, Turn
 from minigpt.data.formats import ComparisonCorpus
-from minigpt.data.preferences import EncodedAnswer, encode_answer
-from minigpt.data.truncation import fit_prompts
-from minigpt.evaluation.win_rate import answer, divergence, score
+from minigpt.data.preferences import EncodedAnswer, encode_answers
+from minigpt.evaluation.win_rate import answer, kl_from
+from minigpt.model.chat_model import ChatModel
 from minigpt.model.checkpoint import load_model
-from minigpt.model.gpt import GPT
+from minigpt.model.responses import fit_prompts
+from minigpt.model.sampling import CHATTY
 from minigpt.recipe import load_recipe
 from minigpt.run import COMPARISONS, MODELS
 from minigpt.training.device import detect
@@ -38,36 +40,35 @@ QUESTIONS = (
 
 def show_accuracy(reward: RewardModel, name: str, own: Sequence[Comparison], others: Sequence[str]) -> None:
     """Print how often the film's own reply scores higher than the other one, of the pairs that fit the context."""
-    context = reward.config.max_position_embeddings
     encoded: list[EncodedAnswer] = []
     for c, other in zip(own, others, strict=True):
-        better, worse = (encode_answer(reward.tokenizer, c.prompt, text, context) for text in (c.chosen, other))
-        if other not in ("", c.chosen) and better is not None and worse is not None:
-            encoded += [better, worse]
+        pair, _ = encode_answers(reward.tokenizer, c.prompt, [c.chosen, other], reward.chat.context)
+        if other not in ("", c.chosen) and pair is not None:
+            encoded += pair
     scores, count = reward.score_ids(encoded), len(encoded) // 2
     right = sum(a > b for a, b in zip(scores[::2], scores[1::2], strict=True))
     low, high = wilson_interval(right, count)
     print(f"{name:40}{right / count:7.1%} ({low:.1%} to {high:.1%}, {count} pairs)")
 
 
-def show_stages(reward: RewardModel, models: dict[str, GPT], prompts: Sequence[Prompt], length: int) -> None:
+def show_stages(reward: RewardModel, models: dict[str, ChatModel], prompts: Sequence[Prompt], length: int) -> None:
     """Print what the stages' answers at temperature 1 earn, how varied they are, and how far from the SFT model's."""
     print(f"\n{len(prompts)} held-out prompts{'reward':>14}{'distinct-2':>14}{'tokens':>10}{'ended':>10}{'KL':>8}")
     for name, model in models.items():
-        episodes = answer(model, prompts, length, seed=0)
-        earned = sum(score(reward, episodes)) / len(episodes)
-        tokens = sum(len(e.ids) - e.start for e in episodes) / len(episodes)
-        ended = sum(e.finished for e in episodes) / len(episodes)
+        responses = answer(model, prompts, length, seed=0)
+        earned = sum(reward.score_responses(responses)) / len(responses)
+        tokens = sum(len(e.ids) - e.start for e in responses) / len(responses)
+        ended = sum(e.finished for e in responses) / len(responses)
         print(
-            f"{name:20}{earned:+14.2f}{distinct([e.text for e in episodes]):14.3f}{tokens:10.1f}{ended:10.1%}"
-            f"{divergence(model, models['sft'], episodes):8.2f}"
+            f"{name:20}{earned:+14.2f}{distinct([e.text for e in responses]):14.3f}{tokens:10.1f}{ended:10.1%}"
+            f"{kl_from(models['sft'], model, responses):8.2f}"
         )
 
 
-def show_chats(models: dict[str, GPT], length: int) -> None:
+def show_chats(models: dict[str, ChatModel], length: int) -> None:
     """Print each stage's replies to the ten questions."""
     asked = [Prompt((Turn("user", question),)) for question in QUESTIONS]
-    replies = {name: chat_texts(model, asked, length, seed=0) for name, model in models.items()}
+    replies = {name: texts(model, asked, length, CHATTY) for name, model in models.items()}
     print()
     for i, question in enumerate(QUESTIONS):
         print(question, *(f"    {name:5}{texts[i]}" for name, texts in replies.items()), sep="\n")
@@ -75,7 +76,7 @@ def show_chats(models: dict[str, GPT], length: int) -> None:
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    parser.add_argument("--recipe", default="movie", help="a recipe whose rater is the film (default movie)")
+    parser.add_argument("--recipe", default="movie", help="a recipe whose annotator is the film (default movie)")
     cli.add_corpora_flag(parser)
     cli.add_machine_flags(parser)
     arguments = parser.parse_args()
@@ -87,7 +88,7 @@ def main() -> None:
     if (home / "ppo").is_dir():
         models["ppo"] = load_model(home / "ppo", device)
     own = ComparisonCorpus.read(home / "reward" / COMPARISONS).valid
-    chatted = chat_texts(models["sft"], [Prompt(c.prompt) for c in own], length, seed=len(own))
+    chatted = texts(models["sft"], [Prompt(c.prompt) for c in own], length, replace(CHATTY, seed=len(own)))
     elsewhere = random.Random(0).sample([c.chosen for c in own], len(own))
     show_accuracy(reward, "against what the model says in a chat", own, chatted)
     show_accuracy(reward, "against a reply from another scene", own, elsewhere)

@@ -26,8 +26,8 @@ HOME = Path("trained_models/tinytown")
 PICTURE = Path(__file__).parent / "pictures" / "goodhart.png"
 PRICES = (0.0, 0.3)
 #: The experiment's own settings: Tinytown's recipe may learn better one day, this one shall stay what it is.
-RATER = ("--familiarity", "0", "--learning-rate", "0.0015", "--matrix-rate", "0.006")
-POLICY = ("--ppo-epochs", "4", "--learning-rate", "0.0002", "--lam", "0.95", "--evaluations", "10")
+RATER = ("--likelihood_penalty", "0", "--lr", "0.0015", "--matrix-lr", "0.006")
+POLICY = ("--ppo-epochs", "4", "--lr", "0.0002", "--lam", "0.95", "--evaluations", "10")
 SHOWN = ("reward", "true_good", "true_right", "length", "kl")
 
 
@@ -39,7 +39,7 @@ def practise(reward: Path, price: float, updates: int) -> list[dict[str, Any]]:
     """PPO at one price of KL, with nothing to stop it: step and held-out numbers of each evaluation."""
     folder = HOME / f"ppo-careless-kl-{price:g}"
     unlimited = ("--max-kl", "1000", "--max-drift", "1000")
-    run("run_ppo.py", "--reward", str(reward), "--out", str(folder), "--restart", "--kl", str(price),
+    run("run_ppo.py", "--reward", str(reward), "--out", str(folder), "--restart", "--kl-coef", str(price),
         "--updates", str(updates), *POLICY, *unlimited)  # fmt: skip
     return [{"step": row["step"], **row["valid"]} for row, _ in read_log(folder / METRICS) if "valid" in row]
 

@@ -13,18 +13,18 @@ import copy
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 
 from minigpt import CorpusLoader, cli
-from minigpt.alignment.reward_metrics import wilson_interval
-from minigpt.alignment.reward_model import Judgement, RewardModel
+from minigpt.alignment.reward_metrics import RewardMetrics, wilson_interval
+from minigpt.alignment.reward_training import RewardTraining, new_reward_model
 from minigpt.config import RewardConfig, TrainingConfig
 from minigpt.data.examples import Comparison
+from minigpt.model.chat_model import ChatModel
 from minigpt.model.checkpoint import load_model
-from minigpt.model.gpt import GPT
 from minigpt.recipe import load_recipe
 from minigpt.run import MODELS
 from minigpt.training.device import Runtime, detect
+from minigpt.training.language_modelling import LanguageModelling
 from minigpt.training.trainer import Trainer
 
 RECIPE = "summary-tldr"
@@ -44,13 +44,17 @@ def longer_is_better(comparisons: Sequence[Comparison]) -> float:
     return sum((better > worse) + 0.5 * (better == worse) for better, worse in words)
 
 
-def judged_right(sft: GPT, learn: list[Comparison], measure: list[Comparison], config: RewardConfig, machine: Runtime):
+def judged_right(
+    sft: ChatModel, learn: list[Comparison], measure: list[Comparison], config: RewardConfig, machine: Runtime
+) -> tuple[float, int]:
     """How many of the comparisons `measure` a reward model that has learned from `learn` gets right."""
-    model = RewardModel(copy.deepcopy(sft), familiarity=config.familiarity)
-    objective = Judgement(model, SimpleNamespace(train=learn, valid=measure), machine)
+    corpus = CorpusLoader(learn, measure)
+    model = new_reward_model(replace(sft, gpt=copy.deepcopy(sft.gpt)), corpus, config)
+    objective = RewardTraining(model, corpus, machine)
     # Measured at the end only: choosing the best moment by what is measured would flatter it.
-    trainer = Trainer(model, None, replace(config, evaluations=1), runtime=machine, objective=objective)
+    trainer = Trainer(objective, replace(config, evaluations=1), machine)
     trainer.train()
+    assert isinstance(trainer.scores, RewardMetrics)
     return trainer.scores.accuracy * trainer.scores.examples, trainer.scores.examples
 
 
@@ -74,9 +78,10 @@ def main() -> None:
     others = [talk for talk in [*summaries.train, *summaries.valid] if talk.turns[:-1] not in compared]
     sft = load_model(MODELS / RECIPE / "pretrain", machine.device)
     settings = TrainingConfig(**recipe.settings("sft") | {"minutes": arguments.sft_minutes})
-    trainer = Trainer(sft, CorpusLoader(others, tokenizer=sft.tokenizer), settings, runtime=machine)
+    objective = LanguageModelling(sft, CorpusLoader(others), machine)
+    trainer = Trainer(objective, settings, machine)
     trainer.train()
-    sft.answers = True
+    sft = objective.chat
     print(f"SFT on {len(others):,} summaries of posts that nobody compared: {trainer.scores}", flush=True)
     config = RewardConfig(**recipe.settings("reward"))
     parts = parts_by_prompt(comparisons, arguments.parts)

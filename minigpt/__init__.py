@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-from .config import ModelConfig, TrainingConfig
-from .data.examples import Comparison, Conversation, Document, LabelledText, Turn
+from .config import DPOConfig, ModelConfig, PPOConfig, RewardConfig, TrainingConfig
+from .data.examples import Comparison, Conversation, Document, LabelledText, Prompt, RatedAnswer, Turn
 from .data.formats import CorpusLoader, MessagesCorpus, MovieCorpus, TextCorpus, WikiCorpus
 from .data.tokenizer import Tokenizer
 from .errors import UserError
-from .model.generate import beam_search, decode, generate, remove_input_from_output, stream
+from .model.chat_model import ChatModel
+from .model.checkpoint import load_model, save_model
+from .model.generate import beam_search, generate, stream
 from .model.gpt import GPT
+from .model.responses import Response, respond
 from .model.sampling import Sampling
 from .pipeline import pipeline
-from .textbook import read_data
+from .training.language_modelling import LanguageModelling
 from .training.trainer import Trainer, TrainingResult
-
-DialogCorpus = MovieCorpus  # the chapter's second name for it
 
 __version__ = "0.1.0"
 
 __all__ = [
     "GPT",
+    "ChatModel",
     "Comparison",
     "Conversation",
     "CorpusLoader",
-    "DialogCorpus",
+    "DPOConfig",
     "Document",
     "LabelledText",
+    "LanguageModelling",
     "MessagesCorpus",
     "ModelConfig",
     "MovieCorpus",
+    "PPOConfig",
+    "Prompt",
+    "RatedAnswer",
+    "Response",
+    "RewardConfig",
     "Sampling",
     "TextCorpus",
     "Tokenizer",
@@ -39,10 +47,10 @@ __all__ = [
     "UserError",
     "WikiCorpus",
     "beam_search",
-    "decode",
     "generate",
+    "load_model",
     "pipeline",
-    "read_data",
-    "remove_input_from_output",
+    "respond",
+    "save_model",
     "stream",
 ]

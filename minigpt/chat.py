@@ -11,22 +11,18 @@ from dataclasses import dataclass, field
 
 from .data.examples import Turn
 from .data.tokenizer import TextStream
-from .data.truncation import Window, fit_turns
+from .model.chat_model import ChatModel
 from .model.generate import beam_search, stream
-from .model.gpt import GPT
-from .model.sampling import Sampling
+from .model.sampling import CHATTY, Sampling
 
 MODES = ("dialogue", "qa")
-CHATTY = Sampling(temperature=0.7, top_p=0.9)
-
-__all__ = ["CHATTY", "MODES", "Chat", "Window", "fit_turns"]
 
 
 @dataclass
 class Chat:
     """A conversation in progress. `reserve` tokens of the context are kept free for each reply."""
 
-    model: GPT
+    model: ChatModel
     sampling: Sampling = CHATTY
     mode: str = "dialogue"
     max_new_tokens: int = 80
@@ -36,21 +32,19 @@ class Chat:
 
     def reply(self, text: str) -> Iterator[str]:
         """Say `text`; yields the reply piece by piece. A dialogue remembers both, also of a reply that is cut off."""
-        tokenizer = self.model.tokenizer
-        assert tokenizer is not None
         # A model that has not learned to answer gets the bare text, and goes on with it.
-        history = self.turns if self.mode == "dialogue" and self.model.answers else []
+        history = self.turns if self.mode == "dialogue" and self.model.is_chat else []
         turns = [*history, Turn("user", text)]
-        reserve = min(self.max_new_tokens, self.model.config.max_position_embeddings // 2)
-        window = fit_turns(self.model, turns, reserve)
-        self.dropped = window.dropped
-        stop = {tokenizer.eos, tokenizer.bos}
+        reserve = min(self.max_new_tokens, self.model.context // 2)
+        fitted = self.model.need_fit(turns, reserve)
+        self.dropped = fitted.dropped
+        gpt, stop = self.model.gpt, self.model.stop
         if self.beam_width:
-            wishes = {name: getattr(self.sampling, name) for name in ("repetition_penalty", "no_repeat_ngram")}
-            tokens = iter(beam_search(self.model, window.ids, reserve, self.beam_width, stop=stop, **wishes)[0].ids)
+            penalties = {name: getattr(self.sampling, name) for name in ("repetition_penalty", "no_repeat_ngram")}
+            tokens = iter(beam_search(gpt, fitted.ids, reserve, self.beam_width, stop=stop, **penalties)[0].ids)
         else:
-            tokens = stream(self.model, window.ids, reserve, self.sampling, stop)
-        written = TextStream(tokenizer)
+            tokens = stream(gpt, fitted.ids, reserve, self.sampling, stop)
+        written = TextStream(self.model.tokenizer)
         pieces: list[str] = []
         try:
             for token in tokens:

@@ -4,23 +4,42 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
+import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .config import ARCHITECTURES, TrainingConfig
+from .config import ARCHITECTURES, TrainingConfig, former_names, former_values
 from .data.formats import FORMATS
 from .errors import UserError, nearest
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that suggests the nearest right flag."""
+    """An ArgumentParser that suggests the nearest right flag, and knows what flags and values were once called."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        self.former_flags: dict[str, str] = {}
+        self.former_values: dict[tuple[str, str], str] = {}
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        words = [self._present_word(word) for word in (sys.argv[1:] if args is None else args)]
+        for i, (flag, value) in enumerate(itertools.pairwise(words), start=1):
+            words[i] = self.former_values.get((flag, value), value)
+        return super().parse_known_args(words, namespace)
+
+    def _present_word(self, word: str) -> str:
+        flag, equals, value = word.partition("=")
+        if flag not in self.former_flags:
+            return word
+        now = self.former_flags[flag]
+        print(f"{flag} is now called {now}.", file=sys.stderr)
+        return now + equals + value
 
     def error(self, message: str) -> NoReturn:
         if match := re.match(r"unrecognized arguments: (\S+)", message):
@@ -33,20 +52,27 @@ class Parser(argparse.ArgumentParser):
 def add_settings_flags(parser: argparse.ArgumentParser, settings: type = TrainingConfig) -> None:
     """One flag for each field of a settings dataclass. A flag that is not given leaves the recipe's value."""
     group = parser.add_argument_group("settings (the recipe's value, or the default, if not given)")
+    if isinstance(parser, Parser):
+        parser.former_flags |= {_flag(former): _flag(name) for former, name in former_names(settings).items()}
+        parser.former_values |= {(_flag(name), old): new for (name, old), new in former_values(settings).items()}
     for field in fields(settings):
         assert field.default is not MISSING
         if isinstance(field.default, bool):
             group.add_argument(
-                f"--{field.name.replace('_', '-')}", action=argparse.BooleanOptionalAction, help=field.metadata["help"]
+                _flag(field.name), action=argparse.BooleanOptionalAction, help=field.metadata["help"]
             )
             continue
         group.add_argument(
-            f"--{field.name.replace('_', '-')}",
+            _flag(field.name),
             type=type(field.default),
             choices=field.metadata.get("choices"),
             metavar=None if "choices" in field.metadata else type(field.default).__name__.upper(),
             help=f"{field.metadata['help']} (default {'none' if field.default == '' else field.default})",
         )
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +128,19 @@ def add_score_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--prompt", help="what was asked")
     group.add_argument("--answer", help="what was answered")
+
+
+def how_to_run(command: str) -> str:
+    """A script of ours or a `minigpt` command, as it works from here: with the Python that runs now, and the script
+    where the present one lies."""
+    known = shutil.which("python")
+    if known and Path(known).samefile(sys.executable) and Path(known).parent == Path(sys.executable).parent:
+        python = "python"
+    else:
+        python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable
+    if command.startswith("minigpt "):
+        return f"{python} -m {command}"
+    return f"{python} {Path(sys.argv[0]).parent / command}"
 
 
 def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

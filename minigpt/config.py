@@ -10,23 +10,51 @@ import math
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from .alignment.negatives import parse_kinds
-from .errors import UserError
+from .errors import UserError, nearest
 
 ARCHITECTURES = ("qwen3", "gpt2")
 
 
-def setting(default: Any, text: str, **extra: Any) -> Any:
-    """A dataclass field with the sentence that `--help` shows for it."""
-    return field(default=default, metadata={"help": text, **extra})
+def setting(default: Any, text: str, **limits: Any) -> Any:
+    """A dataclass field with the sentence that `--help` shows for it, and its limits: `minimum`, `maximum`, `above`,
+    `below`, `choices`. `formerly` is a name that older recipes and command lines have for it, `former_choices` maps
+    values that they have to today's."""
+    return field(default=default, metadata={"help": text, **limits})
 
 
-def refuse_nan(settings: Any) -> None:
-    """Raises UserError for a number that is none: it would pass every check that asks whether it is too small."""
+def validate(settings: Any) -> None:
+    """Hold every field against its limits. Raises UserError naming the field, its value and what it must be."""
     for one in fields(settings):
-        value = getattr(settings, one.name)
+        value, limits = getattr(settings, one.name), one.metadata
+        # NaN passes every comparison that asks whether a number is too small.
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{one.name} is {value}; it must be a number.")
+        rules = [
+            ("minimum", "at least", lambda limit, value=value: value >= limit),
+            ("above", "above", lambda limit, value=value: value > limit),
+            ("maximum", "at most", lambda limit, value=value: value <= limit),
+            ("below", "below", lambda limit, value=value: value < limit),
+        ]
+        wanted = [f"{words} {limits[rule]:g}" for rule, words, _ in rules if rule in limits]
+        if not all(holds(limits[rule]) for rule, _, holds in rules if rule in limits):
+            raise UserError(f"{one.name} is {value}; it must be {' and '.join(wanted)}.")
+        if "choices" in limits and value not in limits["choices"]:
+            known = [choice for choice in limits["choices"] if choice]
+            raise UserError(f"{one.name} is {value!r}; choose {', '.join(known)}{nearest(str(value), known)}.")
+
+
+def former_names(settings: type) -> dict[str, str]:
+    """{a name that older files have for a setting: its name}."""
+    return {one.metadata["formerly"]: one.name for one in fields(settings) if "formerly" in one.metadata}
+
+
+def former_values(settings: type) -> dict[tuple[str, str], str]:
+    """{(setting, a value that older files have for it): the value}."""
+    return {
+        (one.name, former): value
+        for one in fields(settings)
+        for former, value in one.metadata.get("former_choices", {}).items()
+    }
 
 
 @dataclass(frozen=True)
@@ -111,141 +139,136 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a stage is trained. Pre-training, fine-tuning and the reward model read the same fields."""
+    """How a stage is trained. Pre-training, SFT, the reward model and DPO read the same fields."""
 
-    learning_rate: float = setting(3e-3, "AdamW's learning rate at its height; embeddings and norms learn with it")
-    matrix_rate: float = setting(0.02, "Muon's learning rate at its height, for the matrices inside the layers")
+    lr: float = setting(
+        3e-3, "AdamW's peak learning rate; embeddings and norms learn with it", minimum=0, formerly="learning_rate"
+    )
+    matrix_lr: float = setting(
+        0.02, "Muon's peak learning rate, for the matrices inside the layers", minimum=0, formerly="matrix_rate"
+    )
     optimizer: str = setting(
         "muon", "muon (AdamW for what is not a matrix) or adamw for everything", choices=("muon", "adamw")
     )
-    batch_size: int = setting(32, "rows of context in one optimizer step")
+    batch_size: int = setting(32, "rows of context in one optimizer step", minimum=1)
     micro_batch: int = setting(
         0,
         "rows in one forward pass, fewer need less memory; 0 takes about 2,048 tokens on a CPU, else all rows",
+        minimum=0,
     )
-    epochs: float = setting(1.0, "times the corpus is read, if neither --steps nor --minutes says when to stop")
-    steps: int = setting(0, "optimizer steps to take; 0 leaves it to --epochs")
-    minutes: float = setting(0.0, "time to train for; the schedule fits itself to it")
-    warmup_steps: int = setting(20, "steps in which the learning rate climbs to its height")
-    decay: float = setting(0.5, "last part of the run in which the learning rate falls to zero")
-    weight_decay: float = setting(0.0, "pull of the matrices towards zero, times the learning rate")
-    epsilon: float = setting(1e-8, "AdamW's epsilon; a large one leaves alone what has hardly any gradient")
-    clip: float = setting(1.0, "longest gradient; longer ones are shortened to it")
-    evaluations: int = setting(10, "times the validation loss is measured on the way")
-    evaluation_rows: int = setting(64, "rows of a measurement on the way; the last one takes all")
-    save_every: int = setting(100, "steps between saves of what --resume needs")
+    epochs: float = setting(
+        1.0, "times the corpus is read, if neither --steps nor --minutes says when to stop", above=0
+    )
+    steps: int = setting(0, "optimizer steps to take; 0 leaves it to --epochs", minimum=0)
+    minutes: float = setting(0.0, "time to train for; the schedule fits itself to it", minimum=0)
+    warmup_steps: int = setting(20, "steps in which the learning rate climbs to its peak", minimum=0)
+    decay: float = setting(
+        0.5, "last part of the run in which the learning rate falls to zero", above=0, maximum=1
+    )
+    weight_decay: float = setting(0.0, "pull of the matrices towards zero, times the learning rate", minimum=0)
+    epsilon: float = setting(1e-8, "AdamW's epsilon; a large one leaves alone what has hardly any gradient", above=0)
+    max_grad_norm: float = setting(1.0, "longest gradient; longer ones are shortened to it", above=0, formerly="clip")
+    evaluations: int = setting(10, "times the validation loss is measured on the way", minimum=1)
+    evaluation_rows: int = setting(64, "rows of a measurement on the way; the last one takes all", minimum=1)
+    save_every: int = setting(100, "steps between saves of what --resume needs", minimum=1)
     compile: bool = setting(False, "compile the model first: faster steps after half a minute's start")
-    seed: int = setting(0, "seed of the weights, the order of the rows and dropout")
+    seed: int = setting(0, "seed of the weights, the order of the rows and dropout", minimum=0)
 
     def __post_init__(self) -> None:
-        refuse_nan(self)
-        for name, least in [
-            ("batch_size", 1), ("micro_batch", 0), ("steps", 0), ("minutes", 0), ("warmup_steps", 0), ("seed", 0),
-            ("weight_decay", 0), ("evaluations", 1), ("evaluation_rows", 1), ("save_every", 1), ("learning_rate", 0),
-            ("matrix_rate", 0),
-        ]:  # fmt: skip
-            if getattr(self, name) < least:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
-        if min(self.epochs, self.clip, self.epsilon) <= 0:
-            raise UserError("epochs, clip and epsilon must be above 0.")
-        if not 0 < self.decay <= 1:
-            raise UserError(f"decay is {self.decay}; it is a part of the run, above 0 and at most 1.")
-        if self.optimizer not in ("muon", "adamw"):
-            raise UserError(f"optimizer {self.optimizer!r} is unknown; choose muon or adamw.")
+        validate(self)
 
 
 @dataclass(frozen=True)
 class RewardConfig(TrainingConfig):
     """How a reward model is trained, and where its comparisons come from if the corpus holds none."""
 
-    rater: str = setting(
-        "", "who compares the SFT model's answers, if nobody has: truth (the recipe's) or film (the film's own reply)",
-        choices=("", "truth", "film"),
-    )  # fmt: skip
-    pairs: int = setting(3000, "prompts that the SFT model answers twice for the rater")
-    noise: float = setting(0.0, "share of the rater's choices that are the wrong one")
-    length_bias: float = setting(0.0, "what each word of an answer is worth to the rater, beside quality from 0 to 1")
-    max_new_tokens: int = setting(48, "longest answer that the SFT model gives to the rater")
-    familiarity: float = setting(
-        0.0, "most that a token may cost an answer for each nat that it is less likely than the model's own choice"
+    annotator: str = setting(
+        "",
+        "who compares the SFT model's answers, if nobody has: grader (the recipe's) or film (the film's own reply)",
+        choices=("", "grader", "film"),
+        formerly="rater",
+        former_choices={"truth": "grader"},
+    )
+    pairs: int = setting(3000, "prompts that the SFT model answers twice for the annotator", minimum=1)
+    noise: float = setting(
+        0.0, "share of the annotator's choices that are the wrong one", minimum=0, maximum=0.5
+    )
+    length_bias: float = setting(
+        0.0, "what each word of an answer is worth to the annotator, beside quality from 0 to 1"
+    )
+    max_new_tokens: int = setting(48, "longest answer that the SFT model gives to the annotator", minimum=1)
+    likelihood_penalty: float = setting(
+        0.0,
+        "most that a token may cost an answer for each nat that it is less likely than the model's own choice",
+        minimum=0,
+        formerly="familiarity",
     )
     augment: str = setting(
         "", "worse answers to make up for training, by commas: random (words), dup_tail (said twice), other (prompt's)"
     )
     want: str = setting("positive", "the label that is rewarded, where the corpus holds labelled texts")
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rater not in ("", "truth", "film"):
-            raise UserError(f"rater {self.rater!r} is unknown; choose truth or film.")
-        parse_kinds(self.augment)
-        if self.pairs < 1 or self.max_new_tokens < 1:
-            raise UserError("pairs and max_new_tokens must be at least 1.")
-
 
 @dataclass(frozen=True)
 class DPOConfig(TrainingConfig):
     """How DPO is run."""
 
-    beta: float = setting(0.1, "price of divergence from the SFT model: small values let the policy go further")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.beta <= 0:
-            raise UserError(f"beta is {self.beta}; it must be above 0.")
+    beta: float = setting(0.1, "weight of the KL penalty: small values let the policy go further", above=0)
 
 
 @dataclass(frozen=True)
 class PPOConfig:
-    """How PPO is run. An update writes `episodes` answers, then learns from them `ppo_epochs` times."""
+    """How PPO is run. An update samples `episodes` answers, then learns from them `ppo_epochs` times."""
 
-    updates: int = setting(50, "rounds of writing answers and learning from them")
-    episodes: int = setting(128, "answers in one update")
-    minibatch: int = setting(64, "answers in one optimizer step")
-    micro_batch: int = setting(32, "answers in one forward pass; fewer need less memory")
-    ppo_epochs: int = setting(4, "times that an update's answers are learned from")
-    learning_rate: float = setting(1e-4, "Adam's learning rate for the policy; falls in a line to zero")
-    value_rate: float = setting(1e-3, "Adam's learning rate for the value head")
-    kl: float = setting(0.05, "price of a nat of divergence from the SFT model, in standard deviations of reward")
-    target_kl: float = setting(0.0, "divergence, in nats, that an adaptive price aims at; 0 keeps the price fixed")
-    horizon: int = setting(10_000, "episodes in which an adaptive price adjusts")
-    gamma: float = setting(1.0, "discount of later rewards")
-    lam: float = setting(0.95, "lambda of the advantage estimates: 1 trusts the outcome, 0 the value head")
-    clip: float = setting(0.2, "how far the ratio of new to old probability may move before its gradient stops")
-    value_clip: float = setting(0.2, "how far a value may move in one update before its gradient stops")
-    value_weight: float = setting(0.1, "weight of the value loss")
-    entropy_weight: float = setting(0.0, "bonus for undecided next-token distributions")
-    temperature: float = setting(1.0, "of the answers, and of every log-probability")
-    max_new_tokens: int = setting(48, "longest answer")
-    missing_end: float = setting(-1.0, "the score of an answer that was cut off before it ended")
-    max_gradient: float = setting(1.0, "longest gradient; longer ones are shortened to it")
-    max_kl: float = setting(20.0, "divergence, in nats, at which the run is stopped")
-    max_drift: float = setting(4.0, "factor by which length, endings or variety may drift before the run is stopped")
-    evaluations: int = setting(5, "times the policy answers the held-out prompts on the way")
-    evaluation_prompts: int = setting(128, "how many of the held-out prompts it answers")
-    save_every: int = setting(5, "updates between saves of what --resume needs")
-    seed: int = setting(0, "seed of the prompts' order and of the answers")
+    updates: int = setting(50, "rounds of sampling answers and learning from them", minimum=1)
+    episodes: int = setting(128, "answers in one update", minimum=8)
+    minibatch: int = setting(64, "answers in one optimizer step", minimum=1)
+    micro_batch: int = setting(32, "answers in one forward pass; fewer need less memory", minimum=1)
+    ppo_epochs: int = setting(4, "times that an update's answers are learned from", minimum=1)
+    lr: float = setting(
+        1e-4, "Adam's learning rate for the policy; falls linearly to zero", minimum=0, formerly="learning_rate"
+    )
+    value_lr: float = setting(1e-3, "Adam's learning rate for the value head", minimum=0, formerly="value_rate")
+    kl_coef: float = setting(
+        0.05, "KL penalty: reward, in standard deviations, lost for a nat from the SFT model", minimum=0, formerly="kl"
+    )
+    target_kl: float = setting(
+        0.0, "KL, in nats, that an adaptive kl_coef aims at; 0 keeps kl_coef fixed", minimum=0
+    )
+    horizon: int = setting(10_000, "episodes in which an adaptive kl_coef adjusts", minimum=1)
+    gamma: float = setting(1.0, "discount of later rewards", minimum=0, maximum=1)
+    lam: float = setting(
+        0.95, "GAE's lambda: 1 trusts the outcome, 0 the value head", minimum=0, maximum=1
+    )
+    clip: float = setting(
+        0.2, "how far the ratio of new to old probability may move before its gradient stops", above=0
+    )
+    value_clip: float = setting(0.2, "how far a value may move in one update before its gradient stops", above=0)
+    value_coef: float = setting(0.1, "weight of the value loss", minimum=0, formerly="value_weight")
+    entropy_coef: float = setting(
+        0.0, "bonus for undecided next-token distributions", minimum=0, formerly="entropy_weight"
+    )
+    temperature: float = setting(1.0, "of the answers, and of every log-probability", above=0)
+    max_new_tokens: int = setting(48, "longest answer", minimum=1)
+    missing_eos_penalty: float = setting(
+        -1.0, "the score of an answer that was cut off before it ended", formerly="missing_end"
+    )
+    max_grad_norm: float = setting(
+        1.0, "longest gradient; longer ones are shortened to it", above=0, formerly="max_gradient"
+    )
+    max_kl: float = setting(20.0, "KL, in nats, at which the run is stopped", above=0)
+    max_drift: float = setting(
+        4.0, "factor by which length, endings or variety may drift before the run is stopped", above=1
+    )
+    evaluations: int = setting(5, "times the policy answers the held-out prompts on the way", minimum=1)
+    evaluation_prompts: int = setting(128, "how many of the held-out prompts it answers", minimum=8)
+    save_every: int = setting(5, "updates between saves of what --resume needs", minimum=1)
+    seed: int = setting(0, "seed of the prompts' order and of the answers", minimum=0)
     want: str = setting("", "the label to be rewarded, if the reward model learned from labels (its own if not given)")
 
     def __post_init__(self) -> None:
-        refuse_nan(self)
-        for name, least in [
-            ("updates", 1), ("episodes", 8), ("minibatch", 1), ("micro_batch", 1), ("ppo_epochs", 1),
-            ("learning_rate", 0), ("value_rate", 0), ("kl", 0), ("target_kl", 0), ("horizon", 1), ("value_weight", 0),
-            ("entropy_weight", 0), ("max_new_tokens", 1), ("evaluations", 1), ("evaluation_prompts", 8),
-            ("save_every", 1), ("seed", 0),
-        ]:  # fmt: skip
-            if getattr(self, name) < least:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be at least {least}.")
+        validate(self)
         if self.episodes % self.minibatch:
             raise UserError(f"{self.episodes} episodes cannot be cut into minibatches of {self.minibatch}.")
-        for name in ("gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be at least 0 and at most 1.")
-        for name in ("clip", "value_clip", "temperature", "max_gradient", "max_kl"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be above 0.")
-        if self.target_kl and not self.kl:
-            raise UserError("an adaptive price that begins at 0 stays there; set --kl above 0.")
-        if self.max_drift <= 1:
-            raise UserError(f"max_drift is {self.max_drift}; it is a factor above 1.")
+        if self.target_kl and not self.kl_coef:
+            raise UserError("an adaptive kl_coef that begins at 0 stays there; set --kl-coef above 0.")

@@ -12,10 +12,9 @@ from pathlib import Path
 import torch
 
 from . import cli
-from .alignment.policy import VALUE_HEAD
-from .data.formats.loader import SHARED_TOKENIZER
 from .files import write_atomically
-from .model.checkpoint import need_tokenizer, read_card, read_model, save_model
+from .model.checkpoint import VALUE_HEAD, read_card, read_model, save_model
+from .textbook import SHARED_TOKENIZER
 
 SHIPPED = Path("trained_models") / "shipped"
 
@@ -25,12 +24,11 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path, help="model folders; each is shipped under its stage's name")
     for folder in parser.parse_args().folders:
         card = read_card(folder)
-        model, heads = read_model(folder)
-        tokenizer = need_tokenizer(model, folder)
+        chat, heads = read_model(folder)
         target = SHIPPED / card["stage"]
-        save_model(target, model, tokenizer, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, heads=heads)
+        save_model(target, chat, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, heads=heads)
         if (folder / VALUE_HEAD).is_file():
             write_atomically(target / VALUE_HEAD, (folder / VALUE_HEAD).read_bytes())
-        write_atomically(SHARED_TOKENIZER, tokenizer.model)
+        write_atomically(SHARED_TOKENIZER, chat.tokenizer.model)
         size = sum(path.stat().st_size for path in target.iterdir()) / 1e6
         print(f"{folder} -> {target} ({size:.1f} MB)")

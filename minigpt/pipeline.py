@@ -21,12 +21,12 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from .alignment.reward_model import RewardModel, load_reward_model
-from .data.examples import ROLES, Turn
-from .data.truncation import fit_turns
+from .data.examples import ROLES, Prompt, Turn
 from .errors import UserError, nearest
-from .model.checkpoint import load_model, need_tokenizer
-from .model.generate import generate
-from .model.gpt import GPT, evaluating
+from .model.chat_model import ChatModel
+from .model.checkpoint import load_model
+from .model.gpt import evaluating
+from .model.responses import respond
 from .model.sampling import Sampling
 
 SHIPPED = Path("trained_models") / "shipped"
@@ -41,7 +41,7 @@ Item = TypeVar("Item")
 class TextGeneration:
     """Goes on with a text, or answers a conversation. A model that has learned to answer takes a text as a question."""
 
-    def __init__(self, model: GPT) -> None:
+    def __init__(self, model: ChatModel) -> None:
         self.model = model
 
     def __call__(
@@ -84,20 +84,13 @@ class TextGeneration:
 
     def _write(self, prompts: Sequence[Any], max_new_tokens: int, sampling: Sampling) -> list[str]:
         """What follows each prompt."""
-        tokenizer = self.model.tokenizer
-        assert tokenizer is not None
-        room = min(max_new_tokens, self.model.config.max_position_embeddings // 2)
-        ids = [fit_turns(self.model, asked(prompt), room).ids for prompt in prompts]
-        texts: list[str] = []
-        for some in batched(ids, AT_ONCE):
-            here = replace(sampling, seed=sampling.seed + len(texts))
-            written = generate(self.model, some, room, here, {tokenizer.eos, tokenizer.bos})
-            texts += [tokenizer.decode(one.ids) for one in written]
-        return texts
+        room = min(max_new_tokens, self.model.context // 2)
+        responses = respond(self.model, [Prompt(asked(prompt)) for prompt in prompts], room, sampling)
+        return [self.model.tokenizer.decode(response.ids[response.start :]) for response in responses]
 
     def result(self, prompt: str | Chat, text: str, full: bool = True) -> Result:
         """What was written, after the prompt if `full`."""
-        answer = text.strip() if self.model.answers or not isinstance(prompt, str) else text
+        answer = text.strip() if self.model.is_chat or not isinstance(prompt, str) else text
         if not full:
             return {"generated_text": answer}
         if isinstance(prompt, str):
@@ -167,25 +160,23 @@ class Reward:
 class FeatureExtraction:
     """The last layer's output for every token of a text."""
 
-    def __init__(self, model: GPT) -> None:
+    def __init__(self, model: ChatModel) -> None:
         self.model = model
 
     def __call__(self, inputs: str | Sequence[str]) -> list[Any]:
         """Numbers [1][tokens][hidden] for a text, a list of such for many; the first token is the one that begins every
         document. Raises ValueError for a text that does not fit the context."""
-        tokenizer = self.model.tokenizer
-        assert tokenizer is not None
-        context = self.model.config.max_position_embeddings
-        rows = [tokenizer.encode_document(text) for text in to_texts(inputs)]
+        context = self.model.context
+        rows = [self.model.tokenizer.encode_document(text) for text in to_texts(inputs)]
         for row in rows:
             if len(row) > context:
                 raise ValueError(f"a text has {len(row)} tokens; the model can read {context}")
         features: list[Any] = []
-        with evaluating(self.model):
+        with evaluating(self.model.gpt):
             for some in batched(rows, AT_ONCE):
                 # Padding on the right changes nothing: with causal attention, nothing looks at what comes after it.
                 ids = pad_sequence([torch.tensor(row) for row in some], batch_first=True).to(self.model.device)
-                hidden = self.model.hidden_states(ids).float().cpu()
+                hidden = self.model.gpt.hidden_states(ids).float().cpu()
                 features += [[hidden[i, : len(row)].tolist()] for i, row in enumerate(some)]
         return features[0] if isinstance(inputs, str) else features
 
@@ -202,7 +193,7 @@ TASKS: dict[str, tuple[Callable[[Any], Pipeline], Callable[..., Any], Path]] = {
 ALIASES = {"sentiment-analysis": "sentiment", "text-classification": "sentiment"}
 
 
-def pipeline(task: str, model: str | Path | GPT | RewardModel | None = None, device: str = "cpu") -> Any:
+def pipeline(task: str, model: str | Path | ChatModel | RewardModel | None = None, device: str = "cpu") -> Any:
     """A function for a task: "text-generation", "sentiment" (or "sentiment-analysis", "text-classification"), "reward"
     or "feature-extraction".
 
@@ -214,16 +205,13 @@ def pipeline(task: str, model: str | Path | GPT | RewardModel | None = None, dev
         known = [*TASKS, *ALIASES]
         raise UserError(f"there is no task {task!r}{nearest(task, known)}; there are {', '.join(known)}.")
     make, load, default = TASKS[name]
-    if isinstance(model, GPT | RewardModel):
+    if isinstance(model, ChatModel | RewardModel):
         return make(model)
     folder = default if model is None else Path(model)
     if model is None and not folder.exists():
         how = "run_reward.py --recipe expand trains one" if name == "sentiment" else "name a model folder"
         raise UserError(f"{folder} does not exist, so there is no model for {task} yet; {how}.")
-    loaded = load(folder, device)
-    if isinstance(loaded, GPT):
-        need_tokenizer(loaded, folder)
-    return make(loaded)
+    return make(load(folder, device))
 
 
 def is_chat(given: Any) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .config import DPOConfig, PPOConfig, RewardConfig, TrainingConfig
+from .config import DPOConfig, PPOConfig, RewardConfig, TrainingConfig, former_names, former_values
 from .data.catalogue import corpora_dir, find
 from .data.formats import FORMATS, CorpusLoader, Document
 from .errors import UserError, nearest
@@ -26,7 +27,7 @@ STAGES: dict[str, type] = {
     "dpo": DPOConfig,
 }
 MODEL_SETTINGS = {"title": str, "depth": int, "context": int, "vocab_size": int, "characters": bool,
-                  "architecture": str, "dropout": float, "truth": str}  # fmt: skip
+                  "architecture": str, "dropout": float, "grader": str}  # fmt: skip
 #: What a stage may say about a corpus of any format: the share to hold out where the publisher holds out nothing.
 READING: dict[str, type] = {"valid_fraction": float}
 #: Text enough to learn a vocabulary from; more only takes longer.
@@ -47,19 +48,19 @@ class Recipe:
 
     def truth(self) -> Truth | None:
         """What marks the answers, if the recipe's world is an invented one."""
-        return TRUTHS[self.model["truth"]]() if "truth" in self.model else None
+        return TRUTHS[self.model["grader"]]() if "grader" in self.model else None
 
     def need_truth(self) -> Truth:
         """The truth. Raises UserError where nobody knows it."""
         truth = self.truth()
         if truth is None:
-            raise UserError(f"the recipe {self.name} names no truth, so no grader knows how good an answer is.")
+            raise UserError(f"the recipe {self.name} names no grader, so nobody knows how good an answer is.")
         return truth
 
     @property
     def about_town(self) -> bool:
         """Whether its chats are about the facts of Tinytown, so that the town's exam makes sense."""
-        return self.model.get("truth") == "town"
+        return self.model.get("grader") == "town"
 
     @property
     def answer_length(self) -> int:
@@ -113,9 +114,14 @@ def load_recipe(name: str) -> Recipe:
         raise UserError(f"{path} is not valid TOML: {error}.") from None
     stages = {key: value for key, value in content.items() if isinstance(value, dict)}
     model = {key: value for key, value in content.items() if not isinstance(value, dict)}
+    model = _renamed(path, "", model, {"truth": "grader"})
+    stages = {
+        stage: _renamed(path, f"[{stage}] ", values, former_names(STAGES[stage])) if stage in STAGES else values
+        for stage, values in stages.items()
+    }
     _check_keys(path, "", model, MODEL_SETTINGS)
     _check_keys(path, "", stages, dict.fromkeys(STAGES, dict))
-    _check_name(path, "truth", model.get("truth", "town"), TRUTHS)
+    _check_name(path, "grader", model.get("grader", "town"), TRUTHS)
     for stage, values in stages.items():
         settings = {"corpus": str, "format": str} | {f.name: type(f.default) for f in fields(STAGES[stage])}
         settings |= reading(values["format"]) if values.get("format") in FORMATS else {}
@@ -124,6 +130,8 @@ def load_recipe(name: str) -> Recipe:
             if needed not in values:
                 raise UserError(f"{path}: [{stage}] lacks {needed}.")
         _check_name(path, f"[{stage}] format", values["format"], FORMATS)
+        for name, former in [key for key in former_values(STAGES[stage]) if values.get(key[0]) == key[1]]:
+            values[name] = former_values(STAGES[stage])[name, former]
     return Recipe(path.stem, model, stages)
 
 
@@ -158,6 +166,13 @@ def sample_evenly(texts: list[str], characters: int) -> list[str]:
 def _check_name(path: Path, what: str, name: str, known: Iterable[str]) -> None:
     if name not in (names := list(known)):
         raise UserError(f"{path}: {what} {name!r} is unknown{nearest(name, names)}; choose {', '.join(names)}.")
+
+
+def _renamed(path: Path, where: str, values: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The values under the names that their settings have today."""
+    for former in names.keys() & values.keys():
+        print(f"{path}: {where}{former} is now called {names[former]}.", file=sys.stderr)
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 def _check_keys(path: Path, where: str, found: dict[str, Any], known: dict[str, type]) -> None:

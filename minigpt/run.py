@@ -7,42 +7,51 @@ import shutil
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from . import cli
-from .alignment.policy import VALUE_HEAD
-from .alignment.ppo import PPOTrainer
 from .config import ModelConfig
-from .data.examples import Comparison, Conversation, Document, Turn
+from .data.examples import Comparison, Conversation, Document
 from .data.formats import CorpusLoader
 from .data.formats.loader import KINDS
 from .data.tokenizer import Tokenizer
 from .errors import UserError
 from .files import friendly_disk_errors, write_atomically
-from .model.checkpoint import MODEL_FILES, PREVIOUS, load_model, need_tokenizer, read_card, save_model
-from .model.generate import generate
+from .model.chat_model import ChatModel
+from .model.checkpoint import MODEL_FILES, PREVIOUS, VALUE_HEAD, load_model, read_card, save_model
 from .model.gpt import GPT
-from .model.sampling import Sampling
 from .recipe import STAGES, Recipe, load_recipe
 from .training.device import Runtime, detect, seed_everything
+from .training.language_modelling import LanguageModelling
 from .training.plots import CURVE, plot_curves
-from .training.run_state import METRICS, SAMPLES, STATE, TrainingState, read_log
-from .training.trainer import Trainer
+from .training.run_state import METRICS, SAMPLES, STATE, RunLog, TrainingState, read_log
+from .training.samples import Sampler
+from .training.trainer import Objective, Trainer
 
 MODELS = Path("trained_models")
-COMPARISONS = "comparisons.jsonl"  # what a simulated rater said, beside the reward model that learned from it
+COMPARISONS = "comparisons.jsonl"  # what a simulated annotator said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
 RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
 #: The kinds of examples for the stages whose objective does not say so itself.
 LEARNS: dict[str, tuple[type, ...]] = {
     "pretrain": (Document, Conversation), "sft": (Document, Conversation), "dpo": (Comparison,),
 }  # fmt: skip
-SHOWN = 3  # prompts that each validation answers
 QUESTIONS, LONGEST_QUESTION = 60, 500  # how many the chat page may propose, and how many characters long
 
 
-class Stage:
-    """One stage of a recipe on this machine, with the command line's wishes worked in."""
+class Resumable(Protocol):
+    """What `Run.run` needs of a trainer."""
+
+    log: RunLog
+    saved_step: int
+
+    def resume(self) -> bool: ...
+
+    def train(self) -> Any: ...
+
+
+class Run:
+    """One run of a stage: the recipe with command-line overrides applied, the folder it writes to, how it resumes."""
 
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self.name, self.arguments = name, arguments
@@ -99,6 +108,10 @@ class Stage:
         if self.runtime.is_main:
             print(text, flush=True)
 
+    def say_next(self, command: str) -> None:
+        """What to run next, as it works from here."""
+        self.say(f"next:      {cli.how_to_run(command)}")
+
     def open_corpus(self, layout: str | None = None) -> CorpusLoader:
         """The stage's corpus, or the command line's; `layout` is how to read the latter unless --format says it."""
         corpus, wanted = self.arguments.corpus, self.arguments.format or (layout if self.arguments.corpus else None)
@@ -121,9 +134,9 @@ class Stage:
         texts = self.recipe.tokenizer_texts(self.arguments.corpora_dir, first=corpus)
         return Tokenizer.train(texts, size, characters=self.recipe.model.get("characters", False))
 
-    def new_model(self, tokenizer: Tokenizer) -> GPT:
+    def new_model(self, tokenizer: Tokenizer) -> ChatModel:
         """A model of random weights in the recipe's shape, or the command line's."""
-        return GPT(self.shape(tokenizer.vocab_size), tokenizer)
+        return ChatModel(GPT(self.shape(tokenizer.vocab_size)), tokenizer)
 
     def shape(self, vocab_size: int) -> ModelConfig:
         """The shape that recipe and command line wish for. Raises UserError for one that cannot be."""
@@ -143,40 +156,51 @@ class Stage:
             )
         return folder
 
-    def parent_model(self, folder: Path) -> GPT:
+    def parent_model(self, folder: Path) -> ChatModel:
         """The model that an earlier stage left in `folder`."""
         dropout = self.arguments.dropout
         if dropout is None:
             dropout = self.recipe.model.get("dropout", 0.0)
-        model = load_model(folder, self.runtime.device, dropout)
-        need_tokenizer(model, folder)
-        return model
+        return load_model(folder, self.runtime.device, dropout)
 
-    def train(self, model: GPT, corpus: CorpusLoader, parent: Path | None = None) -> Trainer:
-        """Train a language model on the corpus."""
-        tokenizer = model.tokenizer
-        assert tokenizer is not None
-
+    def train_language_model(self, chat: ChatModel, corpus: CorpusLoader, parent: Path | None = None) -> None:
+        """Train a language model on the corpus: pre-training and SFT."""
+        objective = LanguageModelling(chat, corpus, self.runtime, self.settings.compile)
         asked = {"questions": found} if (found := questions(corpus)) else {}
 
-        def save(model: GPT, run: dict[str, Any]) -> None:
-            save_model(self.folder, model, tokenizer, self.card(parent) | asked | run)
+        def save(run: dict[str, Any]) -> None:
+            save_model(self.folder, objective.chat, self.card(parent) | asked | run)
 
+        sampler = Sampler(objective.chat, corpus.valid)
+        self.train(objective, save, parent, sample=sampler, unmeasured="no validation text, so no validation loss")
+
+    def train(
+        self,
+        objective: Objective,
+        save: Callable[[dict[str, Any]], None],
+        parent: Path | None,
+        plot: Callable[[Path, str], Path] = plot_curves,
+        sample: Callable[[], list[dict[str, str]]] | None = None,
+        unmeasured: str = "no held-out judgements",
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Announce, train and measure an objective; `save` writes the model with the run's card, and `prepare` what
+        else belongs into the folder, before the first step."""
         trainer = Trainer(
-            model,
-            corpus,
+            objective,
             self.settings,
-            runtime=self.runtime,
+            self.runtime,
             folder=self.folder,
             save=save,
-            sample=Sampler(corpus),
+            sample=sample,
             origin=self.origin(parent),
         )
-        self.claim_folder(tokenizer)
+        self.claim_folder(objective.chat.tokenizer)
+        if self.runtime.is_main:
+            prepare()
         self.announce(trainer)
-        self.run(trainer, plot_curves)
-        self.say(f"\n{trainer.scores or 'no validation text, so no validation loss'}")
-        return trainer
+        self.run(trainer, plot)
+        self.say(f"\n{trainer.scores or unmeasured}")
 
     def card(self, parent: Path | None) -> dict[str, Any]:
         """What every model's card begins with."""
@@ -193,7 +217,7 @@ class Stage:
         """Names the weights that a run starts from: it is resumed only from the same ones."""
         return "+".join(read_card(parent).get("sha256", "") for parent in parents if parent)
 
-    def run(self, trainer: Trainer | PPOTrainer, plot: Callable[[Path, str], Path]) -> None:
+    def run(self, trainer: Resumable, plot: Callable[[Path, str], Path]) -> None:
         """Train, from where an earlier run was stopped if that is wished; draw the picture. Ctrl-C leaves a run that
         --resume goes on with."""
         trainer.resume() if self.resuming else trainer.log.start()
@@ -221,53 +245,21 @@ class Stage:
             length = f"{trainer.total_steps:,} steps, about {trainer.total_steps * seconds / 60:.1f} minutes"
         dropped = "".join(f", dropped {n:,} {why}" for why, n in getattr(trainer.rows, "dropped", {}).items())
         self.say(
-            f"{self.introduce(trainer.model)}\n"
+            f"{self.introduce(trainer.objective.chat)}\n"
             f"data:      {trainer.rows.token_count:,} tokens, {trainer.rows_per_epoch:,} rows an epoch{dropped}\n"
             f"plan:      {length}; {tokens:,.0f} tokens a step, about {tokens / seconds:,.0f} tokens/s"
             + ("; an earlier run goes on" if self.resuming else "")
         )
 
-    def introduce(self, model: Any) -> str:
+    def introduce(self, chat: ChatModel) -> str:
         """Stage, machine and model, a line each."""
-        config: ModelConfig = model.config
+        config = chat.gpt.config
         return (
             f"stage:     {self.name} of {self.recipe.name} ({self.recipe.title})\n"
             f"machine:   {self.runtime.describe()}\n"
             f"model:     {config.architecture}, {config.num_hidden_layers} layers of {config.hidden_size},"
-            f" {model.parameter_count():,} parameters, context {config.max_position_embeddings}"
+            f" {chat.gpt.parameter_count():,} parameters, context {config.max_position_embeddings}"
         )
-
-
-class Sampler:
-    """What the model makes of a few validation prompts, always the same ones."""
-
-    def __init__(self, corpus: CorpusLoader) -> None:
-        self.prompts = [prompt for example in corpus.valid[: 20 * SHOWN : 20] if (prompt := opening(example))][:SHOWN]
-
-    def __call__(self, model: GPT) -> list[dict[str, str]]:
-        tokenizer = model.tokenizer
-        assert tokenizer is not None
-        length = min(50, model.config.max_position_embeddings // 2)
-        room = model.config.max_position_embeddings - length
-        ids = [
-            tokenizer.encode_prompt(prompt) if isinstance(prompt, tuple) else tokenizer.encode_document(prompt)
-            for prompt in self.prompts
-        ]
-        written = generate(
-            model, [i[-room:] for i in ids], length, Sampling(0.8, top_k=50), stop={tokenizer.eos, tokenizer.bos}
-        ) if ids else []  # fmt: skip
-        return [
-            {"prompt": prompt if isinstance(prompt, str) else prompt[-1].text, "text": tokenizer.decode(w.ids).strip()}
-            for prompt, w in zip(self.prompts, written, strict=True)
-        ]
-
-
-def opening(example: Document | Conversation) -> str | tuple[Turn, ...]:
-    """The first words of a document after its heading, or a conversation up to its last question."""
-    if isinstance(example, Conversation):
-        return example.turns[:-1]
-    lines = [line for line in example.text.split("\n") if line.strip() and not line.startswith("=")]
-    return " ".join(lines[0].split(" ")[:6]) if lines else ""
 
 
 def questions(corpus: CorpusLoader) -> list[str]:

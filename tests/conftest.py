@@ -6,9 +6,9 @@ import socket
 
 import pytest
 import torch
-from helpers.models import TEXT, make_model, small_talk
+from helpers.models import TEXT, make_model, make_trainer, small_talk
 
-from minigpt import GPT, CorpusLoader, ModelConfig, Tokenizer, Trainer
+from minigpt import GPT, ChatModel, CorpusLoader, ModelConfig, Tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +53,13 @@ def model(request) -> GPT:
 
 
 @pytest.fixture(scope="session")
-def speaker(tokenizer) -> GPT:
+def speaker(tokenizer) -> ChatModel:
     """A model after fine-tuning. Whoever changes it, copies it first."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "num_attention_heads": 2}
-    model = GPT(ModelConfig.from_depth(tokenizer.vocab_size, 40, 1, **shape), tokenizer)
-    corpus = CorpusLoader(small_talk(256), [], tokenizer=tokenizer)
-    Trainer(model, corpus, steps=80, batch_size=16, learning_rate=1e-2, device="cpu").train()
-    return model.eval()
+    chat = ChatModel(GPT(ModelConfig.from_depth(tokenizer.vocab_size, 40, 1, **shape)), tokenizer)
+    trainer = make_trainer(chat, CorpusLoader(small_talk(256), []), steps=80, batch_size=16, lr=1e-2)
+    trainer.train()
+    trainer.model.eval()
+    return trainer.objective.chat

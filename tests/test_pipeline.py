@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
-from helpers.models import WORDS, questions
+from helpers.models import WORDS, copy_of, questions
 
 import minigpt
-from minigpt import GPT, Turn, UserError, pipeline
+from minigpt import ChatModel, Turn, UserError, pipeline, respond
 from minigpt.alignment.reward_model import RewardModel, load_reward_model, save_reward_model
+from minigpt.data.examples import Prompt
 from minigpt.model.checkpoint import save_model
+from minigpt.model.sampling import GREEDY
 from minigpt.pipeline import ALIASES, TASKS
 
 TEXTS = ["the and b?", "the market opens at noon, bread and apples", "f", "k k o?"]
@@ -20,10 +22,10 @@ CHAT = [{"role": "user", "content": "the t o?"}]
 LABELS = ["positive", "negative"]
 
 
-def judge(speaker: GPT, labels=(), seed: int = 0) -> RewardModel:
+def judge(speaker: ChatModel, labels=(), seed: int = 0) -> RewardModel:
     """A reward model of random head; one with labels does not read the prompt, and tells `TEXTS` apart in turn."""
     torch.manual_seed(seed)
-    model = RewardModel(copy.deepcopy(speaker), gain=0.5, bias=0.25, reads_prompt=not labels, labels=labels)
+    model = RewardModel(copy_of(speaker), gain=0.5, bias=0.25, reads_prompt=not labels, labels=labels)
     with torch.no_grad():
         model.head.weight.mul_(40)
         if labels:
@@ -40,9 +42,9 @@ def test_a_text_is_answered_and_a_list_gives_a_list(speaker):
     write = pipeline("text-generation", model=speaker)
     one = write(TEXTS[0], max_new_tokens=6)
     assert [set(result) for result in one] == [{"generated_text"}]
-    assert one[0]["generated_text"] == speaker.decode(TEXTS[0], max_len=6) and len(one[0]["generated_text"]) > len(
-        TEXTS[0]
-    )
+    (alone,) = respond(speaker, [Prompt((Turn("user", TEXTS[0]),))], 6, GREEDY)
+    assert one[0]["generated_text"].startswith(TEXTS[0]) and alone.text
+    assert one[0]["generated_text"].removeprefix(TEXTS[0]).strip() == alone.text
     assert write(TEXTS, max_new_tokens=6) == [write(text, max_new_tokens=6) for text in TEXTS]
     assert write([], max_new_tokens=6) == []
     new = write(TEXTS[0], max_new_tokens=6, return_full_text=False)[0]["generated_text"]
@@ -150,7 +152,7 @@ def test_features_are_rows_for_tokens(speaker):
     look = pipeline("feature-extraction", model=speaker)
     [rows] = look(TEXTS[1])
     ids = speaker.tokenizer.encode_document(TEXTS[1])
-    assert len(rows) == len(ids) and {len(row) for row in rows} == {speaker.config.hidden_size}
+    assert len(rows) == len(ids) and {len(row) for row in rows} == {speaker.gpt.config.hidden_size}
     many = look(TEXTS)
     for text, features in zip(TEXTS, many, strict=True):
         assert torch.allclose(torch.tensor(features), torch.tensor(look(text)), atol=1e-5)
@@ -164,8 +166,8 @@ def test_features_are_rows_for_tokens(speaker):
 @pytest.fixture(scope="module")
 def folder(speaker, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    save_model(folder / "sft", speaker, speaker.tokenizer, {"stage": "sft", "finished": True})
-    save_model(folder / "pretrain", speaker, speaker.tokenizer, {"stage": "pretrain", "finished": True})
+    save_model(folder / "sft", speaker, {"stage": "sft", "finished": True})
+    save_model(folder / "pretrain", replace(speaker, is_chat=False), {"stage": "pretrain", "finished": True})
     save_reward_model(folder / "reward", judge(speaker), {"stage": "reward", "finished": True})
     save_reward_model(folder / "sentiment", judge(speaker, LABELS), {"stage": "reward", "finished": True})
     return folder

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.models import make_model
+from helpers.models import make_chat
 
 from minigpt import Tokenizer, UserError
 from minigpt import registry as database
@@ -19,10 +19,8 @@ def folder(tokenizer: Tokenizer, tmp_path):
     """A town with three stages, and smaller copies of two of them."""
 
     def save(name: str, seed: int, **card) -> str:
-        model = make_model(vocab=tokenizer.vocab_size, seed=seed)
-        save_model(
-            tmp_path / name, model, tokenizer, {"stage": name.split("/")[1], "recipe": "town", "finished": True, **card}
-        )
+        stage = {"stage": name.split("/")[1], "recipe": "town", "finished": True}
+        save_model(tmp_path / name, make_chat(tokenizer, seed=seed), stage | card)
         return read_card(tmp_path / name)["sha256"]
 
     first = save("town/pretrain", 0, minutes=2.5, metrics={"loss": 1.25, "curve": [[1, 2], [3, 4]]})

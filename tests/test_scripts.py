@@ -19,7 +19,7 @@ SCRIPTS = {
     "run_pretrain.py": ("--corpus", "--resume"),
     "run_sft.py": ("--init-from", "--from-scratch"),
     "run_reward.py": ("--score", "--prompt", "--answer", "--augment", "--want"),
-    "run_ppo.py": ("--want", "--updates", "--kl"),
+    "run_ppo.py": ("--want", "--updates", "--kl-coef"),
     "run_chat.py": ("--ask", "--mode"),
 }
 
@@ -92,7 +92,7 @@ def test_both_stages_leave_a_whole_model_folder(town):
         card = read_card(folder)
         assert card["stage"] == stage and card["recipe"] == "mine" and card["metrics"]["loss"] > 0
     sft, pretrain = (load_model(town / "trained_models" / "mine" / stage) for stage in ("sft", "pretrain"))
-    assert sft.answers and not pretrain.answers
+    assert sft.is_chat and not pretrain.is_chat
     assert (
         read_card(town / "trained_models/mine/sft")["parent"]
         == read_card(town / "trained_models/mine/pretrain")["sha256"]
@@ -108,7 +108,7 @@ def test_every_run_says_what_it_will_do_and_what_comes_next(town):
         "tokens/s",
         "2 steps, about",
         "dropped: nothing",
-        "next:      python run_sft.py",
+        "run_sft.py --recipe mine.toml",
     ):
         assert words in run.stdout
     once_more = script("run_pretrain.py", "--recipe", "mine.toml", "--out", "again", "--steps", "2", cwd=town)
@@ -149,7 +149,7 @@ MISTAKES = [
     ("run_pretrain.py", ["--recipe", "mine.toml", "--vocab-size", "90000"], "--vocab-size"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--vocab-size", "99"], "a vocabulary of 99 holds no words"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--steps", "many"], "--steps"),
-    ("run_pretrain.py", ["--recipe", "mine.toml", "--learning-rate", "nan"], "learning_rate is nan"),
+    ("run_pretrain.py", ["--recipe", "mine.toml", "--lr", "nan"], "lr is nan"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--batch-size", "0"], "batch_size is 0"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--device", "abacus"], "--device abacus"),
     ("run_pretrain.py", ["--recipe", "mine.toml", "--dtype", "fp8"], "--dtype fp8 is unknown"),

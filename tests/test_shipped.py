@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from minigpt.data.formats.loader import SHARED_TOKENIZER
 from minigpt.evaluation.knowledge import ask, mark
 from minigpt.model.checkpoint import load_model, read_card
+from minigpt.textbook import SHARED_TOKENIZER
 from minigpt.tinytown import Town
 
 SHIPPED = Path(__file__).parents[1] / "trained_models" / "shipped"

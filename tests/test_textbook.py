@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from minigpt import GPT, DialogCorpus, MovieCorpus, Trainer, WikiCorpus, read_data
+from minigpt.textbook import (
+    GPT,
+    DialogCorpus,
+    MovieCorpus,
+    Trainer,
+    WikiCorpus,
+    read_data,
+    remove_input_from_output,
+)
 
 PROGRAM = (Path(__file__).parent / "textbook_program.txt").read_text(encoding="utf-8")
 LINES = [
@@ -39,11 +47,14 @@ def test_the_chapters_program(chapter_folder, capsys):
     assert len(saved) == 2
     for name, stage in zip(saved, ("WikiGPT", "miniChatGPT"), strict=True):
         assert re.fullmatch(rf"{stage}_[0-9.e-]+_\d+_\d{{8}}_\d{{6}}\.pth", name)
-    assert isinstance(names["greedy_output"], str) and isinstance(names["beam_output"], str)
+    assert "how are you ?" + names["beam_output"].removeprefix("how are you ?") == names["beam_output"]
+    assert remove_input_from_output("how are you ?", "how are you ? fine") == "fine"
     assert names["greedy_output"].startswith("how are you ?")
     assert "Beam search: how are you ?" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="Unknown decoding strategy"):
+    with pytest.raises(ValueError, match="greedy, beam_search or sample"):
         names["chat_gpt"].decode("how are you ?", strategy="guess")
+    with pytest.raises(TypeError):
+        names["chat_gpt"].decode("how are you ?", beam_width=5)
 
 
 def test_wiki_and_movie_share_a_vocabulary(chapter_folder):

@@ -19,25 +19,24 @@ from torch.nn import functional as F
 
 from .. import cli
 from ..config import DPOConfig
-from ..data.examples import Comparison
-from ..data.preferences import AnswerBatch, answer_mask
-from ..model.checkpoint import need_tokenizer, save_model
+from ..data.formats import CorpusLoader
+from ..data.preferences import AnswerBatch, AnswerRows, response_mask
+from ..errors import UserError
+from ..model.chat_model import ChatModel
+from ..model.checkpoint import save_model
 from ..model.gpt import GPT, evaluating
-from ..run import Stage
+from ..model.responses import ResponseBatch, token_logprobs
+from ..run import Run
 from ..training.device import Runtime
-from ..training.plots import plot_curves
-from ..training.trainer import Trainer
-from .policy import Writings, read_answers
-from .reward_metrics import JudgementScores, judge_comparisons
-from .reward_model import judged_rows
+from .reward_metrics import RewardMetrics, comparison_metrics
 
 
 def answer_logprobs(model: GPT, batch: AnswerBatch) -> Tensor:
     """The log-probability [B, N] of each answer, its ending included."""
     ids, starts, lengths = batch.flat()
-    mask = answer_mask(starts, lengths, ids.size(1))
+    mask = response_mask(starts, lengths, ids.size(1))
     logprobs = torch.zeros(mask.shape, device=ids.device)
-    logprobs = logprobs.masked_scatter(mask, read_answers(model, Writings(ids, mask), temperature=1.0)[0])
+    logprobs = logprobs.masked_scatter(mask, token_logprobs(model, ResponseBatch(ids, mask))[0])
     return logprobs.sum(1).view(len(batch.inputs), -1)
 
 
@@ -49,15 +48,22 @@ def dpo_loss(rewards: Tensor) -> Tensor:
 class DirectPreference:
     """The Trainer's objective for DPO. `reference` is frozen and never changes."""
 
-    def __init__(self, model: GPT, reference: GPT, corpus: Any, runtime: Runtime, beta: float) -> None:
-        self.model, self.runtime, self.beta = model, runtime, beta
+    def __init__(
+        self, chat: ChatModel, reference: GPT, corpus: CorpusLoader, runtime: Runtime, beta: float
+    ) -> None:
+        self.chat, self.model, self.runtime, self.beta = chat, chat.gpt, runtime, beta
         self.reference = reference.to(runtime.device).eval().requires_grad_(False)
-        assert model.tokenizer is not None
-        context = model.config.max_position_embeddings
-        for examples in (corpus.train, corpus.valid):
-            assert all(isinstance(example, Comparison) for example in examples)
-        self.rows = judged_rows(corpus.train, model.tokenizer, context, memory=model.memory)
-        self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context, memory=model.memory)
+        self.rows, self.valid_rows = (
+            AnswerRows(
+                ((c.prompt, (c.chosen, c.rejected), 0.0) for c in comparisons),
+                chat.tokenizer,
+                chat.context,
+                chat.max_turns,
+            )
+            for comparisons in (corpus.train, corpus.valid)
+        )
+        if not self.rows.groups:
+            raise UserError(f"no answer fits a context of {chat.context} tokens together with its prompt.")
 
     def rewards(self, batch: AnswerBatch) -> Tensor:
         """The implicit reward [B, 2] of the better and the worse answer."""
@@ -68,7 +74,7 @@ class DirectPreference:
     def loss(self, batch: AnswerBatch) -> Tensor:
         return dpo_loss(self.rewards(batch))
 
-    def evaluate(self, limit: int | None, at_once: int, final: bool) -> JudgementScores | None:
+    def evaluate(self, limit: int | None, batch_size: int, final: bool) -> RewardMetrics | None:
         """How often the policy has come to prefer what people prefer."""
         table = self.valid_rows.in_order()
         count = min(limit or len(table), len(table))
@@ -76,12 +82,16 @@ class DirectPreference:
             return None
         rewards, lengths = [], []
         with evaluating(self.model):
-            for start in range(0, count, at_once):
-                batch = table.batch(start, min(start + at_once, count)).to(self.runtime.device)
+            for start in range(0, count, batch_size):
+                batch = table.batch(start, min(start + batch_size, count)).to(self.runtime.device)
                 rewards.append(self.rewards(batch).cpu())
                 lengths.append((batch.lengths - batch.starts).cpu())
         all_rewards = torch.cat(rewards)
-        return judge_comparisons(all_rewards, torch.cat(lengths), float(dpo_loss(all_rewards)) / count)
+        loss = float(dpo_loss(all_rewards)) / count
+        return comparison_metrics(all_rewards, torch.zeros(count), torch.cat(lengths), loss)
+
+    def finish(self) -> None:
+        """Nothing remains to be done."""
 
 
 def main() -> None:
@@ -91,28 +101,14 @@ def main() -> None:
     cli.add_settings_flags(parser, DPOConfig)
     cli.add_machine_flags(parser)
     arguments = parser.parse_args()
-    stage = Stage("dpo", arguments)
-    parent = stage.folder_of("sft", arguments.init_from)
-    model = stage.parent_model(parent)
-    tokenizer = need_tokenizer(model, parent)
-    corpus = stage.open_corpus(layout="comparisons")
-    objective = DirectPreference(model, copy.deepcopy(model), corpus, stage.runtime, stage.settings.beta)
+    run = Run("dpo", arguments)
+    parent = run.folder_of("sft", arguments.init_from)
+    chat = run.parent_model(parent)
+    corpus = run.open_corpus(layout="comparisons")
+    objective = DirectPreference(chat, copy.deepcopy(chat.gpt), corpus, run.runtime, run.settings.beta)
 
-    def save(model: GPT, run: dict[str, Any]) -> None:
-        save_model(stage.folder, model, tokenizer, stage.card(parent) | run)
+    def save(state: dict[str, Any]) -> None:
+        save_model(run.folder, chat, run.card(parent) | state)
 
-    trainer = Trainer(
-        model,
-        None,
-        stage.settings,
-        runtime=stage.runtime,
-        folder=stage.folder,
-        save=save,
-        origin=stage.origin(parent),
-        objective=objective,
-    )
-    stage.claim_folder(tokenizer)
-    stage.announce(trainer)
-    stage.run(trainer, plot_curves)
-    stage.say(f"\n{trainer.scores or 'no held-out judgements'}")
-    stage.say("next:      minigpt evaluate win-rate")
+    run.train(objective, save, parent)
+    run.say_next("minigpt evaluate win-rate")

@@ -1,7 +1,7 @@
 """PPO's formulas, as pure functions on tensors.
 
 All tensors are [B, R]: B episodes, R positions; `mask` is True on the tokens that the policy wrote. A row's tokens are
-contiguous, with padding before or behind them that counts for nothing. `ppo_trainer.py` only calls what stands here.
+contiguous, with padding before or behind them that counts for nothing. `ppo.py` only calls what stands here.
 
 Sources: PPO (Schulman et al. 2017), GAE (Schulman et al. 2016), language models from human preferences (Ziegler et al.
 2019), summaries (Stiennon et al. 2020), InstructGPT (Ouyang et al. 2022).
@@ -9,27 +9,12 @@ Sources: PPO (Schulman et al. 2017), GAE (Schulman et al. 2016), language models
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..data.examples import Turn
-
 MIN_ROWS_TO_WHITEN = 8
-
-
-@dataclass(frozen=True)
-class Episode:
-    """A prompt and what the policy wrote after it. `ids` holds both; the answer begins at `start` and, if the policy
-    `finished` it, ends in the piece for that."""
-
-    turns: tuple[Turn, ...]
-    ids: list[int]
-    start: int
-    finished: bool
-    text: str
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
@@ -50,20 +35,20 @@ def whiten(values: Tensor, mask: Tensor, shift_mean: bool = True) -> Tensor:
     return (white if shift_mean else white + mean) * mask
 
 
-def require_end(scores: Tensor, finished: Tensor, missing_end: float) -> Tensor:
-    """Scores [B], where an answer that was cut off gets `missing_end` instead (Stiennon et al.'s code: -1)."""
-    return torch.where(finished, scores, torch.full_like(scores, missing_end))
+def require_eos(scores: Tensor, finished: Tensor, missing_eos_penalty: float) -> Tensor:
+    """Scores [B], where an answer that was cut off gets `missing_eos_penalty` instead (Stiennon et al.'s code: -1)."""
+    return torch.where(finished, scores, torch.full_like(scores, missing_eos_penalty))
 
 
-def kl_rewards(scores: Tensor, logprobs: Tensor, reference: Tensor, mask: Tensor, kl: float) -> Tensor:
-    """The reward of each token: -kl * (log-probability - the reference's), and the score [B] on the last real token
-    (Ziegler et al., equation 2). A row's rewards sum to its score minus kl times its divergence."""
-    rewards = -kl * (logprobs - reference) * mask
+def penalised_rewards(scores: Tensor, logprobs: Tensor, reference: Tensor, mask: Tensor, kl_coef: float) -> Tensor:
+    """The reward of each token: -kl_coef * (log-probability - the reference's), and the score [B] on the last real
+    token (Ziegler et al., equation 2). A row's rewards sum to its score minus kl_coef times its KL."""
+    rewards = -kl_coef * (logprobs - reference) * mask
     last = mask.size(1) - 1 - mask.long().flip(1).argmax(1)
     return rewards.scatter_add(1, last[:, None], scores[:, None])
 
 
-def advantages_and_returns(
+def gae(
     rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95
 ) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimates, A_t = sum_k (gamma lam)^k delta_(t+k), and returns A_t + V_t (GAE, equation 16).
@@ -122,12 +107,12 @@ def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
     return float(1 - errors.var(correction=0) / variance) if variance > 0 else 0.0
 
 
-# The price of leaving the reference.
+# The KL penalty's coefficient.
 
 
 @dataclass
 class FixedKL:
-    """The same price throughout."""
+    """The same coefficient throughout."""
 
     coefficient: float
 
@@ -137,7 +122,7 @@ class FixedKL:
 
 @dataclass
 class AdaptiveKL:
-    """Raises the price when the divergence is above its target and lowers it below, by at most 20 % of
+    """Raises the coefficient when the KL is above its target and lowers it below, by at most 20 % of
     episodes / horizon at a time (Ziegler et al., section 2.2)."""
 
     coefficient: float
@@ -145,42 +130,6 @@ class AdaptiveKL:
     horizon: int = 10_000
 
     def update(self, kl: float, episodes: int) -> None:
-        """`kl` is the mean divergence, in nats, of the `episodes` just seen."""
+        """`kl` is the mean KL, in nats, of the `episodes` just seen."""
         error = max(-0.2, min(0.2, kl / self.target - 1))
         self.coefficient *= 1 + error * episodes / self.horizon
-
-
-# Signs of a policy gone wrong.
-
-
-def distinct(texts: Sequence[str], n: int = 2) -> float:
-    """The share of word n-grams that occur for the first time (Li et al. 2016): low where all answers are one."""
-    grams = [
-        gram for text in texts for words in [text.split()] for gram in zip(*(words[i:] for i in range(n)), strict=False)
-    ]
-    return len(set(grams)) / len(grams) if grams else 0.0
-
-
-@dataclass(frozen=True)
-class Health:
-    """What a batch of answers looks like: mean divergence (nats), length (tokens), share that ended, distinct-2."""
-
-    kl: float
-    length: float
-    ended: float
-    distinct: float
-
-
-def illness(now: Health, at_first: Health, max_kl: float, max_drift: float) -> str | None:
-    """What is wrong with a policy and what to change; None for a healthy one. `max_drift` is a factor."""
-    if not now.kl <= max_kl:  # also a KL that is not a number
-        return f"it is {now.kl:.1f} nats from its reference (limit {max_kl:g}); raise --kl or lower --learning-rate"
-    if now.ended < at_first.ended / max_drift:
-        return f"only {now.ended:.0%} of its answers come to an end; lower --missing-end or --learning-rate"
-    if not at_first.length / max_drift < now.length < at_first.length * max_drift:
-        return (
-            f"its answers went from {at_first.length:.0f} to {now.length:.0f} tokens; raise --kl, or look at the reward"
-        )
-    if now.distinct < at_first.distinct / max_drift:
-        return f"its answers are all alike (distinct-2 fell to {now.distinct:.2f}); raise --kl"
-    return None

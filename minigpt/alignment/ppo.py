@@ -1,11 +1,11 @@
-"""PPO: write answers, have them scored, learn from them, again and again. The formulas are in `formulas.py`."""
+"""PPO: sample answers, have them scored, learn from them, again and again. The formulas are in `formulas.py`."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,18 @@ from tqdm import tqdm
 from ..config import PPOConfig
 from ..data.examples import Prompt
 from ..errors import UserError
-from ..model.gpt import GPT, evaluating
-from ..model.sampling import Sampling
+from ..model.gpt import evaluating
+from ..model.responses import ResponseBatch, respond, token_logprobs
+from ..model.sampling import GREEDY
 from ..training.device import Runtime
 from ..training.optimizer import Optimizer
 from ..training.run_state import RunLog, RunState
 from ..training.trainer import stop_between_steps
 from . import formulas
-from .formulas import Episode
-from .policy import Policy, Writings, draw_answers, read_answers, write_answers, writings
+from .policy import Policy
+from .rollout import Rollout, Task, draw_prompts, roll_out
+from .stop_rules import PolicyStats, distinct, reason_to_stop
 
-#: The reward of each episode: a reward model, a grader, a count of tokens.
-Reward = Callable[[Sequence[Episode]], list[float]]
-#: What is known of an answer beside its reward, by name: in Tinytown the grader's marks.
-Marks = Callable[[Episode], dict[str, float]]
 SHOWN = 8  # held-out prompts whose greedy answers are kept
 
 
@@ -39,17 +37,28 @@ class PPOState(RunState):
     """Where PPO stands."""
 
     step: int = 0
-    kl_coefficient: float = 0.0
+    kl_coef: float = 0.0
     best_objective: float = -math.inf
     best_numbers: dict[str, float] | None = None
+    best_step: int | None = None
     at_first: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
-class Experience:
-    """An update's episodes and what was computed from them, [B, R] each, on the device."""
+class Evaluated:
+    """What the policy and its reference make of a rollout, [B, R] each, as the answers were sampled."""
 
-    written: Writings
+    logprobs: Tensor
+    reference: Tensor
+    values: Tensor
+    entropies: Tensor
+
+
+@dataclass(frozen=True)
+class Experience:
+    """What a policy learns from, [B, R] each: the tokens it wrote, and how much better each was than expected."""
+
+    batch: ResponseBatch
     logprobs: Tensor
     values: Tensor
     advantages: Tensor
@@ -57,46 +66,39 @@ class Experience:
 
 
 class PPOTrainer:
-    """Trains `policy` to earn `reward` on `prompts`, without leaving `reference` far behind.
+    """Trains `policy` on a task.
 
     With a `folder`, the run writes there `metrics.jsonl`, `samples.jsonl`, what resuming needs, and (through `save`)
-    the best policy so far: the one that earns most on `valid_prompts` after paying for its divergence.
+    the best policy so far: the one that earns most on the held-out prompts after its KL penalty.
     """
 
     def __init__(
         self,
         policy: Policy,
-        reference: GPT,
-        reward: Reward,
-        prompts: Sequence[Prompt],
-        valid_prompts: Sequence[Prompt],
+        task: Task,
         config: PPOConfig,
         runtime: Runtime,
         *,
         folder: Path | None = None,
-        save: Callable[[Policy, dict[str, Any]], None] | None = None,
-        marks: Marks | None = None,
+        save: Callable[[dict[str, Any]], None] | None = None,
         origin: str = "",
     ) -> None:
-        self.policy, self.config, self.runtime = policy.to(runtime.device), config, runtime
-        self.reference = reference.to(runtime.device).eval().requires_grad_(False)
-        self.reward, self.marks = reward, marks
-        self.prompts, self.valid_prompts = prompts, valid_prompts[: config.evaluation_prompts]
-        self.folder, self.save_policy, self.origin = folder, save, origin
-        if not prompts:
+        if not task.prompts:
             raise UserError("there is no prompt to answer; is the corpus empty?")
         if config.minibatch < runtime.world:
             raise UserError(f"--minibatch {config.minibatch} is too small for {runtime.world} processes.")
-        assert policy.model.tokenizer is not None
-        self.tokenizer = policy.model.tokenizer
-        body = {"params": list(policy.model.parameters()), "lr": config.learning_rate}
-        head = {"params": list(policy.value_head.parameters()), "lr": config.value_rate}
+        self.policy, self.task, self.config, self.runtime = policy.to(runtime.device), task, config, runtime
+        task.reference.to(runtime.device).eval().requires_grad_(False)
+        self.valid_prompts = task.valid_prompts[: config.evaluation_prompts]
+        self.folder, self.save_policy, self.origin = folder, save, origin
+        body = {"params": list(policy.model.parameters()), "lr": config.lr}
+        head = {"params": list(policy.value_head.parameters()), "lr": config.value_lr}
         # Betas as usual, eps as in the first implementations: small second moments must not make large steps.
-        self.optimizer = Optimizer([torch.optim.Adam([body, head], eps=1e-5)], config.max_gradient)
-        self.price: formulas.FixedKL | formulas.AdaptiveKL = formulas.FixedKL(config.kl)
+        self.optimizer = Optimizer([torch.optim.Adam([body, head], eps=1e-5)], config.max_grad_norm)
+        self.kl: formulas.FixedKL | formulas.AdaptiveKL = formulas.FixedKL(config.kl_coef)
         if config.target_kl:
-            self.price = formulas.AdaptiveKL(config.kl, config.target_kl, config.horizon)
-        self.state = PPOState(kl_coefficient=config.kl)
+            self.kl = formulas.AdaptiveKL(config.kl_coef, config.target_kl, config.horizon)
+        self.state = PPOState(kl_coef=config.kl_coef)
         self.log = RunLog(folder if runtime.is_main else None)
         self.saved_step = 0
 
@@ -105,8 +107,8 @@ class PPOTrainer:
         return {
             "training": asdict(self.config),
             "model": asdict(self.policy.model.config),
-            "tokenizer": self.tokenizer.fingerprint(),
-            "prompts": len(self.prompts),
+            "tokenizer": self.policy.chat.tokenizer.fingerprint(),
+            "prompts": len(self.task.prompts),
             "origin": self.origin,
         }
 
@@ -115,7 +117,7 @@ class PPOTrainer:
         if self.folder is None or not PPOState.exists(self.folder):
             return False
         self.state = PPOState.load(self.folder, self.policy, self.optimizer, self.fingerprint())
-        self.price.coefficient = self.state.kl_coefficient
+        self.kl.coefficient = self.state.kl_coef
         self.log.rewind(self.state.step)
         self.saved_step = self.state.step
         return True
@@ -165,93 +167,79 @@ class PPOTrainer:
     # One update.
 
     def update(self) -> dict[str, float]:
-        """Write, score, learn; returns the numbers of this update."""
+        """Sample, score, learn; returns the numbers of this update."""
         clock = time.monotonic()
         config, state = self.config, self.state
-        episodes, drawn = self.collect(state.step)
-        scores = self.score(episodes)
-        experience, numbers = self.appraise(episodes, scores)
-        experience = replace(experience, advantages=formulas.whiten(experience.advantages, experience.written.mask))
-        gap = self.sampler_gap(experience, drawn)
+        prompts = draw_prompts(self.task.prompts, state.step, config.episodes, config.seed)
+        rollout = self.roll_out(prompts, seed=(config.seed * 1_000_003 + state.step) * config.episodes)
+        evaluated = self.forward(rollout)
+        advantages, returns = self.advantages(rollout, evaluated)
+        advantages = formulas.whiten(advantages, rollout.batch.mask)
+        numbers = self.numbers(rollout, evaluated, returns)
+        experience = Experience(rollout.batch, evaluated.logprobs, evaluated.values, advantages, returns)
         learned = [
             self.learn(experience, rows)
             for epoch in range(config.ppo_epochs)
             for rows in self.minibatches(state.step, epoch)
         ]
-        self.price.update(numbers["kl"], len(episodes))
-        state.kl_coefficient = self.price.coefficient
+        self.kl.update(numbers["kl"], len(prompts))
+        state.kl_coef = self.kl.coefficient
         state.step += 1
         means = {name: sum(row[name] for row in learned) / len(learned) for name in learned[0]}
         means["ratio_error"] = learned[0]["ratio_error"]  # of the first minibatch, before any step: exactly 0 in theory
-        speed = len(episodes) / (time.monotonic() - clock)
-        marks = self.mean_marks(episodes)
-        return numbers | means | marks | {"sampler_gap": gap, "episodes_per_second": round(speed, 1)}
+        speed = len(prompts) / (time.monotonic() - clock)
+        return numbers | means | {"episodes_per_second": round(speed, 1)}
 
-    def collect(self, update: int) -> tuple[list[Episode], list[list[float]]]:
-        """The answers of one update. Its prompts follow from (seed, update), so a resumed run goes on alike."""
-        config = self.config
-        per_pass = max(1, len(self.prompts) // config.episodes)
-        number, part = divmod(update, per_pass)
-        order = np.random.default_rng([config.seed, number]).permutation(len(self.prompts))
-        chosen = np.resize(order[part * config.episodes :], config.episodes).tolist()
-        seed = (config.seed * 1_000_003 + update) * config.episodes
-        return self.write([self.prompts[i] for i in chosen], seed)
+    def roll_out(self, prompts: Sequence[Prompt], seed: int) -> Rollout:
+        return roll_out(self.policy.chat, self.task, prompts, self.config, self.runtime, seed)
 
-    def write(self, prompts: Sequence[Prompt], seed: int) -> tuple[list[Episode], list[list[float]]]:
-        """An answer to each prompt, and the log-probabilities of its tokens as drawn. The processes share the work."""
-        mine = self.runtime.share(len(prompts))
-        sampling = Sampling(temperature=self.config.temperature, seed=seed + mine.start)
-        episodes, drawn = write_answers(self.policy.model, prompts[mine], self.config.max_new_tokens, sampling)
-        return self.runtime.gather(episodes), self.runtime.gather(drawn)
-
-    def score(self, episodes: Sequence[Episode]) -> Tensor:
-        """The reward [B] of each episode, before the price of divergence."""
-        mine = self.reward(episodes[self.runtime.share(len(episodes))])
-        scores = torch.tensor(self.runtime.gather(mine), dtype=torch.float32)
-        if not scores.isfinite().all():
-            bad = int((~scores.isfinite()).nonzero()[0])
-            raise UserError(f"the reward of the answer {episodes[bad].text!r} is {float(scores[bad])}; train it anew.")
-        finished = torch.tensor([episode.finished for episode in episodes])
-        return formulas.require_end(scores, finished, self.config.missing_end).to(self.runtime.device)
-
-    def appraise(self, episodes: Sequence[Episode], scores: Tensor) -> tuple[Experience, dict[str, float]]:
-        """Log-probabilities, values, advantages and returns, and what is worth logging about them."""
-        config = self.config
-        written = writings(episodes, self.tokenizer.pad).to(self.runtime.device)
-        logprobs, values, reference, entropy = (torch.zeros(written.mask.shape, device=scores.device) for _ in range(4))
-        mine = self.runtime.share(len(episodes))
+    def forward(self, rollout: Rollout) -> Evaluated:
+        """One pass of the policy and one of its reference over the rollout, without gradients."""
+        batch, config = rollout.batch, self.config
+        logprobs, reference, values, entropy = (
+            torch.zeros(batch.mask.shape, device=rollout.scores.device) for _ in range(4)
+        )
+        mine = self.runtime.share(len(rollout.responses))
         with evaluating(self.policy):
             for start in range(mine.start, mine.stop, config.micro_batch):
                 part = slice(start, min(start + config.micro_batch, mine.stop))
-                some, mask = written.rows(part), written.mask[part]
+                some, mask = batch.rows(part), batch.mask[part]
                 with self.runtime.autocast():
-                    new, logits, hidden = read_answers(self.policy.model, some, config.temperature)
+                    new, logits, hidden = token_logprobs(self.policy.model, some, config.temperature)
                     logprobs[part][mask] = new
                     values[part][mask] = self.policy.value_head(hidden).squeeze(-1).float()
                     entropy[part][mask] = formulas.entropies(logits)
-                    reference[part][mask] = read_answers(self.reference, some, config.temperature)[0]
+                    reference[part][mask] = token_logprobs(self.task.reference, some, config.temperature)[0]
         self.runtime.add_up([logprobs, values, reference, entropy])  # the other processes' rows are 0 here
-        rewards = formulas.kl_rewards(scores, logprobs, reference, written.mask, self.price.coefficient)
-        advantages, returns = formulas.advantages_and_returns(rewards, values, written.mask, config.gamma, config.lam)
-        divergence = ((logprobs - reference) * written.mask).sum(1)
-        numbers = {
+        return Evaluated(logprobs, reference, values, entropy)
+
+    def advantages(self, rollout: Rollout, evaluated: Evaluated) -> tuple[Tensor, Tensor]:
+        """Advantages and returns [B, R], from scores, KL penalty and values."""
+        mask = rollout.batch.mask
+        rewards = formulas.penalised_rewards(
+            rollout.scores, evaluated.logprobs, evaluated.reference, mask, self.kl.coefficient
+        )
+        return formulas.gae(rewards, evaluated.values, mask, self.config.gamma, self.config.lam)
+
+    def numbers(self, rollout: Rollout, evaluated: Evaluated, returns: Tensor) -> dict[str, float]:
+        """What is worth logging about a rollout."""
+        mask, scores, responses = rollout.batch.mask, rollout.scores, rollout.responses
+        kl = ((evaluated.logprobs - evaluated.reference) * mask).sum(1)
+        sampled = torch.tensor([logprob for response in responses for logprob in response.logprobs])
+        return {
             "reward": float(scores.mean()),
             "reward_deviation": float(scores.std(correction=0)),
-            "kl": float(divergence.mean()),
-            "kl_coefficient": self.price.coefficient,
-            "objective": float((scores - self.price.coefficient * divergence).mean()),
-            "entropy": float(formulas.masked_mean(entropy, written.mask)),
-            "explained_variance": formulas.explained_variance(values, returns, written.mask),
-            "length": float(written.mask.sum(1).float().mean()),
-            "ended": sum(episode.finished for episode in episodes) / len(episodes),
-            "distinct_2": formulas.distinct([episode.text for episode in episodes]),
-        }
-        return Experience(written, logprobs, values, advantages, returns), numbers
-
-    def sampler_gap(self, experience: Experience, drawn: Sequence[Sequence[float]]) -> float:
-        """How far the log-probabilities of the cached decoder are from those of the training pass."""
-        sampled = torch.tensor([logprob for row in drawn for logprob in row])
-        return float((experience.logprobs[experience.written.mask].cpu() - sampled).abs().max())
+            "kl": float(kl.mean()),
+            "kl_coef": self.kl.coefficient,
+            "objective": float((scores - self.kl.coefficient * kl).mean()),
+            "entropy": float(formulas.masked_mean(evaluated.entropies, mask)),
+            "explained_variance": formulas.explained_variance(evaluated.values, returns, mask),
+            "length": float(mask.sum(1).float().mean()),
+            "ended": sum(response.finished for response in responses) / len(responses),
+            "distinct_2": distinct([response.text for response in responses]),
+            # How far the log-probabilities of the cached decoder are from those of the training pass.
+            "sampler_gap": float((evaluated.logprobs[mask].cpu() - sampled).abs().max()),
+        } | self.task.mean_marks(responses)
 
     def minibatches(self, update: int, epoch: int) -> list[Tensor]:
         """Every episode once, in an order of its own for each epoch."""
@@ -261,24 +249,23 @@ class PPOTrainer:
     def learn(self, experience: Experience, rows: Tensor) -> dict[str, float]:
         """One optimizer step on a minibatch. Losses are summed over its tokens and divided once, by their number."""
         config, runtime = self.config, self.runtime
-        count = int(experience.written.mask[rows].sum())
+        count = int(experience.batch.mask[rows].sum())
         mine = rows[runtime.rank :: runtime.world]
         totals = {"policy_loss": 0.0, "value_loss": 0.0}
         new_logprobs, old_logprobs = [], []
         self.policy.eval()  # dropout would make the ratio differ from 1 for no reason
         for part in mine.split(config.micro_batch):
-            some, mask = experience.written.rows(part), experience.written.mask[part]
+            some, mask = experience.batch.rows(part), experience.batch.mask[part]
             with runtime.autocast():
-                logprobs, logits, hidden = read_answers(self.policy.model, some, config.temperature)
+                logprobs, logits, hidden = token_logprobs(self.policy.model, some, config.temperature)
                 values = self.policy.value_head(hidden).squeeze(-1).float()
-            old = experience.logprobs[part][mask]
-            advantages = experience.advantages[part][mask]
+            old, advantages = experience.logprobs[part][mask], experience.advantages[part][mask]
             policy_loss = formulas.policy_losses(logprobs, old, advantages, config.clip).sum() / count
             old_values, returns = experience.values[part][mask], experience.returns[part][mask]
             value_loss = formulas.value_losses(values, old_values, returns, config.value_clip).sum() / count
-            loss = policy_loss + config.value_weight * value_loss
-            if config.entropy_weight:
-                loss = loss - config.entropy_weight * formulas.entropies(logits).sum() / count
+            loss = policy_loss + config.value_coef * value_loss
+            if config.entropy_coef:
+                loss = loss - config.entropy_coef * formulas.entropies(logits).sum() / count
             loss.backward()
             totals["policy_loss"] += policy_loss.item()
             totals["value_loss"] += value_loss.item()
@@ -292,12 +279,6 @@ class PPOTrainer:
 
     # Measuring.
 
-    def mean_marks(self, episodes: Sequence[Episode]) -> dict[str, float]:
-        if self.marks is None:
-            return {}
-        rows = [self.marks(episode) for episode in episodes]
-        return {f"true_{name}": sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-
     def evaluate(self, bar: tqdm[Any]) -> None:
         """Answer the held-out prompts, keep the best policy, and stop a run that has gone wrong."""
         state, config = self.state, self.config
@@ -305,22 +286,23 @@ class PPOTrainer:
         if not self.valid_prompts:
             state.keep_best(self.policy)
             return
-        episodes, _ = self.write(self.valid_prompts, seed=0)
-        _, numbers = self.appraise(episodes, self.score(episodes))
-        numbers |= self.mean_marks(episodes)
+        rollout = self.roll_out(self.valid_prompts, seed=0)
+        evaluated = self.forward(rollout)
+        _, returns = self.advantages(rollout, evaluated)
+        numbers = self.numbers(rollout, evaluated, returns)
         self.log.metrics(self.here() | {"valid": numbers})
         self.keep_samples(bar, numbers)
-        health = formulas.Health(numbers["kl"], numbers["length"], numbers["ended"], numbers["distinct_2"])
-        state.at_first = state.at_first or asdict(health)
-        reason = formulas.illness(health, formulas.Health(**state.at_first), config.max_kl, config.max_drift)
+        stats = PolicyStats(numbers["kl"], numbers["length"], numbers["ended"], numbers["distinct_2"])
+        state.at_first = state.at_first or asdict(stats)
+        reason = reason_to_stop(stats, PolicyStats(**state.at_first), config.max_kl, config.max_drift)
         if reason:
             self.finish(stopped=reason)
             kept = f"{self.folder} keeps the best policy before that" if self.folder else "the best policy was put back"
             raise UserError(f"the policy went wrong at update {state.step}: {reason}. {kept}.")
-        # The same price for all evaluations, or an adaptive one would make them incomparable.
-        objective = numbers["reward"] - config.kl * numbers["kl"]
+        # The same coefficient for all evaluations, or an adaptive one would make them incomparable.
+        objective = numbers["reward"] - config.kl_coef * numbers["kl"]
         if objective > state.best_objective:
-            state.best_objective, state.best_numbers = objective, numbers
+            state.best_objective, state.best_numbers, state.best_step = objective, numbers, state.step
             state.keep_best(self.policy)
             self.save(finished=False)
 
@@ -328,11 +310,10 @@ class PPOTrainer:
         """The likeliest answers to a few held-out prompts, with their rewards."""
         if not self.runtime.is_main:
             return
-        length, likeliest = self.config.max_new_tokens, Sampling(temperature=0.0)
-        episodes, _ = draw_answers(self.policy.model, self.valid_prompts[:SHOWN], length, likeliest)
+        responses = respond(self.policy.chat, self.valid_prompts[:SHOWN], self.config.max_new_tokens, GREEDY)
         samples = [
-            {"prompt": episode.turns[-1].text, "text": episode.text, "reward": round(reward, 3)}
-            for episode, reward in zip(episodes, self.reward(episodes), strict=True)
+            {"prompt": response.turns[-1].text, "text": response.text, "reward": round(reward, 3)}
+            for response, reward in zip(responses, self.task.reward(responses), strict=True)
         ]
         self.log.samples(self.state.step, samples)
         shown = ", ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k in ("reward", "kl", "true_good"))
@@ -341,8 +322,9 @@ class PPOTrainer:
     def save(self, finished: bool, stopped: str = "") -> None:
         if self.save_policy and self.runtime.is_main:
             card = {"finished": finished, "steps": self.state.step, "minutes": round(self.state.elapsed / 60, 2),
-                    "training": asdict(self.config), "metrics": self.state.best_numbers or {}}  # fmt: skip
-            self.save_policy(self.policy, card | ({"stopped": stopped} if stopped else {}))
+                    "training": asdict(self.config), "metrics": self.state.best_numbers or {},
+                    "best_step": self.state.best_step}  # fmt: skip
+            self.save_policy(card | ({"stopped": stopped} if stopped else {}))
 
     def save_state(self) -> None:
         if self.folder is not None and self.runtime.is_main:

@@ -1,77 +1,70 @@
-"""What the PPO stage is made of: a policy, its reference, prompts, and where the reward comes from."""
+"""A PPO run put together: a policy, its reference, prompts, and where the reward comes from."""
 
 from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..data.examples import Prompt, prompts_of
-from ..data.truncation import fit_prompts
+from ..data.formats import CorpusLoader
 from ..errors import UserError
-from ..model.checkpoint import need_tokenizer, save_model
-from ..model.gpt import GPT
-from ..run import Stage
+from ..model.chat_model import ChatModel
+from ..model.checkpoint import save_model
+from ..model.responses import Response, fit_prompts
+from ..run import Run
 from ..tinytown.graders import Truth
 from ..training.run_state import SAMPLES, read_log
-from .formulas import Episode
 from .policy import Policy, save_value_head
-from .ppo import Marks, PPOTrainer, Reward
+from .ppo import PPOTrainer
 from .reward_model import RewardModel, load_reward_model
+from .rollout import Marks, Reward, Task
 
 GRADER = "grader"
 
 
-def open_practice(stage: Stage) -> PPOTrainer:
-    """The PPO trainer of a stage, announced and ready to run."""
-    arguments, settings = stage.arguments, stage.settings
-    parent = stage.folder_of("sft", arguments.init_from)
-    model = stage.parent_model(parent)
-    tokenizer = need_tokenizer(model, parent)
-    truth = stage.recipe.truth()
-    reward_folder: Path | None = None
-    reward: Reward
-    if arguments.reward == GRADER:
-        reward = grader_reward(stage.recipe.need_truth())
-    else:
-        reward_folder = stage.folder_of("reward", arguments.reward)
-        reward = model_reward(load_reward_model(reward_folder, stage.runtime.device), model, settings.want)
-    corpus = stage.open_corpus(layout="prompts")
+def open_ppo(run: Run) -> PPOTrainer:
+    """The PPO trainer of a run, announced and ready to go."""
+    arguments, settings = run.arguments, run.settings
+    parent = run.folder_of("sft", arguments.init_from)
+    chat = run.parent_model(parent)
+    reward, reward_folder = open_reward(run, chat)
+    grader = run.recipe.truth()
+    corpus = run.open_corpus(layout="prompts")
     (prompts, lost), (valid_prompts, also_lost) = (
-        fit_prompts(model, some, settings.max_new_tokens) for some in split_prompts(corpus)
+        fit_prompts(chat, some, settings.max_new_tokens) for some in split_prompts(corpus)
     )
+    policy = Policy(replace(chat, gpt=copy.deepcopy(chat.gpt)))
 
-    def save(policy: Policy, run: dict[str, Any]) -> None:
-        card = stage.card(parent) | {"reward": stage.origin(reward_folder) or GRADER} | run
-        save_model(stage.folder, policy.model, tokenizer, card)
-        save_value_head(stage.folder, policy)
+    def save(state: dict[str, Any]) -> None:
+        card = run.card(parent) | {"reward": run.origin(reward_folder) or GRADER} | state
+        save_model(run.folder, policy.chat, card)
+        save_value_head(run.folder, policy)
 
-    stage.say(
-        f"{stage.introduce(model)}\n"
+    dropped = "".join(f", dropped {count:,} {what}" for what, count in (lost + also_lost).items())
+    run.say(
+        f"{run.introduce(chat)}\n"
         f"reward:    {reward_folder or 'the grader'}\n"
-        f"prompts:   {len(prompts):,} to practise on, {len(valid_prompts):,} held out"
-        + "".join(f", dropped {count:,} {what}" for what, count in (lost + also_lost).items())
-        + f"\nplan:      {settings.updates} updates of {settings.episodes} answers, KL price {settings.kl:g}"
+        f"prompts:   {len(prompts):,} to learn from, {len(valid_prompts):,} held out{dropped}\n"
+        f"plan:      {settings.updates} updates of {settings.episodes} answers, kl_coef {settings.kl_coef:g}"
     )
-    return PPOTrainer(
-        Policy(copy.deepcopy(model)),
-        model,
-        reward,
-        prompts,
-        valid_prompts,
-        settings,
-        stage.runtime,
-        folder=stage.folder,
-        save=save,
-        marks=grader_marks(truth) if truth else None,
-        origin=stage.origin(parent, reward_folder),
-    )
+    task = Task(chat.gpt, reward, prompts, valid_prompts, grader_marks(grader) if grader else None)
+    origin = run.origin(parent, reward_folder)
+    return PPOTrainer(policy, task, settings, run.runtime, folder=run.folder, save=save, origin=origin)
 
 
-def split_prompts(corpus: Any) -> tuple[list[Prompt], list[Prompt]]:
-    """Prompts to practise on, and held-out ones whose last question occurs nowhere among them."""
+def open_reward(run: Run, chat: ChatModel) -> tuple[Reward, Path | None]:
+    """The reward that the command line names, and its model's folder, if it is a model."""
+    if run.arguments.reward == GRADER:
+        return grader_reward(run.recipe.need_truth()), None
+    folder = run.folder_of("reward", run.arguments.reward)
+    return model_reward(load_reward_model(folder, run.runtime.device), chat, run.settings.want), folder
+
+
+def split_prompts(corpus: CorpusLoader) -> tuple[list[Prompt], list[Prompt]]:
+    """Prompts to learn from, and held-out ones whose last question occurs nowhere among them."""
     train = prompts_of(corpus.train)
     asked = {prompt.turns[-1].text.lower() for prompt in train}
     held_out = [prompt for prompt in prompts_of(corpus.valid) if prompt.turns[-1].text.lower() not in asked]
@@ -79,36 +72,31 @@ def split_prompts(corpus: Any) -> tuple[list[Prompt], list[Prompt]]:
     return train, held_out
 
 
-def model_reward(model: RewardModel, policy: GPT, want: str = "") -> Reward:
+def model_reward(model: RewardModel, policy: ChatModel, want: str = "") -> Reward:
     """The scores of a reward model, for another label than its own if `want` names one. Raises UserError if it knows no
     such label, or could not read what the policy writes."""
-    assert policy.tokenizer is not None
     if model.tokenizer.fingerprint() != policy.tokenizer.fingerprint():
         raise UserError("the reward model has another tokenizer than the policy; train it from the same SFT model.")
-    reads, writes = model.config.max_position_embeddings, policy.config.max_position_embeddings
-    if reads < writes:
+    if model.chat.context < policy.context:
         raise UserError(
-            f"the reward model reads {reads} tokens but the policy writes {writes}; train it from that model."
+            f"the reward model reads {model.chat.context} tokens but the policy writes {policy.context};"
+            " train it from that model."
         )
     sign = model.sign_of(want)
-
-    def reward(episodes: Sequence[Episode]) -> list[float]:
-        return [sign * score for score in model.score_ids(model.readings(episodes))]
-
-    return reward
+    return lambda responses: [sign * score for score in model.score_responses(responses)]
 
 
-def grader_reward(truth: Truth) -> Reward:
-    """The truth itself, from 0 to 1, stretched to about the spread of a normalised reward."""
-    return lambda episodes: [4 * truth.grade(episode.turns, episode.text)["score"] - 2 for episode in episodes]
+def grader_reward(grader: Truth) -> Reward:
+    """The grader itself, from 0 to 1, stretched to about the spread of a normalised reward."""
+    return lambda responses: [4 * grader.grade(r.turns, r.text)["score"] - 2 for r in responses]
 
 
-def grader_marks(truth: Truth) -> Marks:
-    """Each of the truth's marks, without the score."""
+def grader_marks(grader: Truth) -> Marks:
+    """Each of the grader's marks, without the score."""
 
-    def marks(episode: Episode) -> dict[str, float]:
-        grade = truth.grade(episode.turns, episode.text)
-        return {name: grade[name] for name in truth.marks}
+    def marks(response: Response) -> dict[str, float]:
+        grade = grader.grade(response.turns, response.text)
+        return {name: grade[name] for name in grader.marks}
 
     return marks
 

@@ -15,7 +15,7 @@ HISTOGRAM_BINS = 24
 
 
 @dataclass(frozen=True)
-class JudgementScores:
+class RewardMetrics:
     """`loss` per example in nats (for ratings: half the squared error, in standard deviations).
 
     `accuracy`: comparisons in the right order, labels on the right side of zero, or, for ratings, pairs of rows that
@@ -47,8 +47,8 @@ class JudgementScores:
         return asdict(self)
 
 
-def judge_comparisons(scores: Tensor, lengths: Tensor, loss: float) -> JudgementScores:
-    """Raw scores and lengths [B, 2] of the better and the worse answer."""
+def comparison_metrics(scores: Tensor, targets: Tensor, lengths: Tensor, loss: float) -> RewardMetrics:
+    """Raw scores and lengths [B, 2] of the better and the worse answer; `targets` say nothing more."""
     margin = scores[:, 0] - scores[:, 1]
     difference = (lengths[:, 0] - lengths[:, 1]).float()
     right = (margin > 0).float() + 0.5 * (margin == 0).float()
@@ -56,7 +56,7 @@ def judge_comparisons(scores: Tensor, lengths: Tensor, loss: float) -> Judgement
     predicted = torch.cat([margin, -margin]).sigmoid()
     observed = torch.cat([torch.ones_like(margin), torch.zeros_like(margin)])
     unequal = difference != 0
-    return JudgementScores(
+    return RewardMetrics(
         loss=loss,
         accuracy=float(right.mean()),
         interval=wilson_interval(float(right.sum()), len(right)),
@@ -69,10 +69,11 @@ def judge_comparisons(scores: Tensor, lengths: Tensor, loss: float) -> Judgement
     )
 
 
-def judge_labels(scores: Tensor, targets: Tensor, lengths: Tensor, loss: float) -> JudgementScores:
-    """Log-odds, targets (1 wanted, 0 not) and lengths, all [B]."""
+def label_metrics(scores: Tensor, targets: Tensor, lengths: Tensor, loss: float) -> RewardMetrics:
+    """Log-odds [B, 1], targets [B] (1 wanted, 0 not) and lengths [B, 1]."""
+    scores, lengths = scores[:, 0], lengths[:, 0]
     right = ((scores > 0) == (targets > 0.5)).float()
-    return JudgementScores(
+    return RewardMetrics(
         loss=loss,
         accuracy=float(right.mean()),
         interval=wilson_interval(float(right.sum()), len(right)),
@@ -83,15 +84,17 @@ def judge_labels(scores: Tensor, targets: Tensor, lengths: Tensor, loss: float) 
     )
 
 
-def judge_ratings(scores: Tensor, targets: Tensor, lengths: Tensor, loss: float) -> JudgementScores:
-    """Scores, standardised ratings and lengths, all [B]. Each is compared with its neighbours in a shuffled order."""
+def rating_metrics(scores: Tensor, targets: Tensor, lengths: Tensor, loss: float) -> RewardMetrics:
+    """Scores [B, 1], standardised ratings [B] and lengths [B, 1]. Each is compared with its neighbours in a shuffled
+    order."""
+    scores, lengths = scores[:, 0], lengths[:, 0]
     order = torch.randperm(len(scores), generator=torch.Generator().manual_seed(0))
     s, t = scores[order], targets[order]
     gaps = torch.cat([torch.stack([s - s.roll(k), t - t.roll(k)]) for k in range(1, 9)], dim=1)
     gaps = gaps[:, gaps[1] != 0]
     right = (gaps[0] * gaps[1] > 0).float()
     share = float(right.mean()) if len(right) else 0.5
-    return JudgementScores(
+    return RewardMetrics(
         loss=loss,
         accuracy=share,
         interval=wilson_interval(share * len(scores), len(scores)),  # rows are independent, their pairs are not

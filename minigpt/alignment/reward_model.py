@@ -1,11 +1,4 @@
-"""The reward model: the fine-tuned trunk with one number on top, read where the answer ends.
-
-People's judgements teach it in one of three ways, and the kind of example decides which:
-
-    Comparison     of two answers this one is better: Bradley-Terry ranking (Stiennon et al. 2020, section 3.4)
-    RatedAnswer    a score, such as 1 to 5: regression
-    LabelledText   a label, such as "positive": its log-odds
-"""
+"""The reward model: the fine-tuned trunk with one number on top, read where the answer ends."""
 
 from __future__ import annotations
 
@@ -16,29 +9,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ..data.examples import Comparison, LabelledText, RatedAnswer, Turn, latest
-from ..data.preferences import (
-    AnswerBatch,
-    AnswerRows,
-    EncodedAnswer,
-    answer_batch,
-    answer_mask,
-    encode_answer,
-    encode_answers,
-)
-from ..data.tokenizer import Tokenizer
+from ..data.examples import Turn
+from ..data.preferences import EncodedAnswer, answer_batch, encode_answers, response_mask
 from ..errors import UserError, nearest
-from ..model.checkpoint import GATE, HEAD, need_tokenizer, read_card, read_model, save_model
-from ..model.gpt import GPT, evaluating
-from ..training.device import Runtime
-from .formulas import Episode
-from .reward_metrics import JudgementScores, judge_comparisons, judge_labels, judge_ratings
+from ..model.chat_model import ChatModel
+from ..model.checkpoint import GATE, HEAD, read_card, read_model, save_model
+from ..model.gpt import evaluating
+from ..model.responses import Response
 
 AT_ONCE = 64  # answers that one forward pass scores
-MOST_REGRET = 6.0  # what surprises more is not more wrong
-CARD_KEYS = ("gain", "bias", "reads_prompt", "familiarity", "labels")
+MAX_GAP = 6.0  # nats: what surprises more is not more wrong
+CARD_KEYS = ("gain", "bias", "reads_prompt", "likelihood_penalty", "labels")
+#: What shipped and older models call some of them.
+FORMER_KEYS = {"familiarity": "likelihood_penalty"}
 
 
 class RewardModel(nn.Module):
@@ -49,40 +33,34 @@ class RewardModel(nn.Module):
     reward model. One that learned from labelled texts does not read the prompt (`reads_prompt`); `labels` are what it
     tells apart, the wanted one first.
 
-    A shallow trunk cannot look a fact up, compare it with the answer and carry the verdict to the end in few layers.
-    But as a language model it knows which words it would not have said itself, and a wrong fact is one. With
-    `familiarity`, each token of the answer costs its regret, by how many nats it is less likely than the likeliest one,
-    times a weight from 0 to `familiarity` that a `gate` gives it: a name counts, a turn of phrase does not. 0 leaves
-    the plain head.
+    `likelihood_penalty` is for trunks too shallow to look a fact up, compare it with the answer and carry the verdict
+    to the end. As a language model such a trunk still knows which words it would not have said itself, and a wrong fact
+    is one: see `penalty`. 0 leaves the plain head.
     """
 
     def __init__(
         self,
-        model: GPT,
+        chat: ChatModel,
         gain: float = 1.0,
         bias: float = 0.0,
         reads_prompt: bool = True,
-        familiarity: float = 0.0,
+        likelihood_penalty: float = 0.0,
         labels: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.model = model
-        self.config = model.config
-        self.gain, self.bias, self.reads_prompt, self.familiarity = gain, bias, reads_prompt, familiarity
+        self.chat, self.tokenizer = chat, chat.tokenizer
+        self.model = chat.gpt
+        self.config = chat.gpt.config
+        self.gain, self.bias, self.reads_prompt, self.likelihood_penalty = gain, bias, reads_prompt, likelihood_penalty
         self.labels = list(labels)
-        self.head = nn.Linear(model.config.hidden_size, 1, bias=False)
+        self.head = nn.Linear(self.config.hidden_size, 1, bias=False)
         # Small enough for scores of about size one (Ziegler et al. 2019; their code, 1 / sqrt(size + 1)).
-        nn.init.normal_(self.head.weight, std=1 / math.sqrt(model.config.hidden_size + 1))
+        nn.init.normal_(self.head.weight, std=1 / math.sqrt(self.config.hidden_size + 1))
         self.gate: nn.Linear | None = None
-        if familiarity:
-            self.gate = nn.Linear(model.config.hidden_size, 1)
+        if likelihood_penalty:
+            self.gate = nn.Linear(self.config.hidden_size, 1)
             nn.init.zeros_(self.gate.weight)
-            nn.init.constant_(self.gate.bias, -2.0)  # nearly shut: an eighth of `familiarity` for every token
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        assert self.model.tokenizer is not None
-        return self.model.tokenizer
+            nn.init.constant_(self.gate.bias, -2.0)  # nearly shut: an eighth of the penalty for every token
 
     @property
     def device(self) -> torch.device:
@@ -94,17 +72,19 @@ class RewardModel(nn.Module):
         rows = torch.arange(len(ids), device=ids.device)
         scores = self.head(hidden[rows, lengths - 1]).squeeze(-1).float()
         if self.gate is not None:
-            scores = scores - self.regret(self.gate, hidden, ids, starts, lengths)
+            scores = scores - self.penalty(self.gate, hidden, ids, starts, lengths)
         return scores
 
-    def regret(self, gate: nn.Linear, hidden: Tensor, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
-        """How far each answer [B] is from what the trunk, as a language model, would have said: gated, summed."""
-        mask = answer_mask(starts, lengths, ids.size(1))
+    def penalty(self, gate: nn.Linear, hidden: Tensor, ids: Tensor, starts: Tensor, lengths: Tensor) -> Tensor:
+        """What the trunk, as a language model, holds against each answer [B]: sum_t g_t (max_v z_tv - z_t), z_t being
+        the logit of the answer's token t. The gate g_t, from 0 to `likelihood_penalty`, learns which tokens matter: a
+        name does, a turn of phrase does not."""
+        mask = response_mask(starts, lengths, ids.size(1))
         logits = self.model.logits(hidden[:, :-1][mask]).float()
         chosen = logits.gather(-1, ids[:, 1:][mask][:, None]).squeeze(-1)
-        regrets = (logits.amax(-1) - chosen).clamp_max(MOST_REGRET)
-        weights = self.familiarity * gate(hidden[:, 1:][mask]).squeeze(-1).float().sigmoid()
-        return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, weights * regrets).sum(1)
+        gaps = (logits.amax(-1) - chosen).clamp_max(MAX_GAP)
+        weights = self.likelihood_penalty * gate(hidden[:, 1:][mask]).squeeze(-1).float().sigmoid()
+        return torch.zeros(mask.shape, device=ids.device).masked_scatter(mask, weights * gaps).sum(1)
 
     def normalised(self, raw: Tensor) -> Tensor:
         return self.gain * raw + self.bias
@@ -124,23 +104,20 @@ class RewardModel(nn.Module):
 
     def encode(self, prompt: Sequence[Turn], answer: str) -> EncodedAnswer:
         """Raises ValueError if prompt and answer do not fit the context."""
-        context = self.config.max_position_embeddings
-        read = latest(prompt, self.model.memory) if self.reads_prompt else ()
-        encoded = encode_answer(self.tokenizer, read, answer, context)
+        read = prompt if self.reads_prompt else ()
+        encoded, _ = encode_answers(self.tokenizer, read, [answer], self.chat.context, self.chat.max_turns)
         if encoded is None:
-            raise ValueError(f"prompt and answer are longer than the {context} tokens that the model can read")
-        return encoded
+            limit = self.chat.context
+            raise ValueError(f"prompt and answer are longer than the {limit} tokens that the model can read")
+        return encoded[0]
 
-    def reading(self, ids: Sequence[int], start: int) -> EncodedAnswer:
-        """What this model reads of the ids that a policy wrote: decoding and encoding them again could change them."""
+    def score_responses(self, responses: Sequence[Response]) -> list[float]:
+        """The reward of what a policy wrote. Its ids are taken as they are: decoding and encoding them again could
+        change them."""
         if self.reads_prompt:
-            return EncodedAnswer(list(ids), start)
+            return self.score_ids([EncodedAnswer(response.ids, response.start) for response in responses])
         lead = [self.tokenizer.bos, self.tokenizer.roles["assistant"]]
-        return EncodedAnswer([*lead, *ids[start:]], len(lead))
-
-    def readings(self, episodes: Sequence[Episode]) -> list[EncodedAnswer]:
-        """`reading` of each episode."""
-        return [self.reading(episode.ids, episode.start) for episode in episodes]
+        return self.score_ids([EncodedAnswer([*lead, *r.ids[r.start :]], len(lead)) for r in responses])
 
     def score(self, examples: Sequence[tuple[Sequence[Turn], str]]) -> list[float]:
         """The reward of each (prompt, answer). Raises ValueError for one that does not fit the context."""
@@ -171,10 +148,10 @@ class RewardModel(nn.Module):
             )
         return -1.0
 
-    def normalise(self, answers: Sequence[EncodedAnswer]) -> None:
-        """Set gain and bias so that these answers score 0 on average, with standard deviation 1."""
+    def normalise(self, responses: Sequence[Response]) -> None:
+        """Set gain and bias so that these responses score 0 on average, with standard deviation 1."""
         self.gain, self.bias = 1.0, 0.0
-        scores = torch.tensor(self.score_ids(answers), dtype=torch.double)
+        scores = torch.tensor(self.score_responses(responses), dtype=torch.double)
         deviation = float(scores.std(correction=0))
         if not deviation > 1e-6:
             raise UserError("the reward model gives every answer the same score; it has learned nothing.")
@@ -188,7 +165,7 @@ def save_reward_model(folder: Path, model: RewardModel, card: dict[str, Any]) ->
     heads = {HEAD: model.head.weight}
     if model.gate is not None:
         heads |= {f"{GATE}{name}": value for name, value in model.gate.named_parameters()}
-    save_model(folder, model.model, model.tokenizer, card, heads=heads)
+    save_model(folder, model.chat, card, heads=heads)
 
 
 def load_reward_model(folder: str | Path, device: torch.device | str = "cpu") -> RewardModel:
@@ -197,8 +174,7 @@ def load_reward_model(folder: str | Path, device: torch.device | str = "cpu") ->
     trunk, heads = read_model(folder)
     if HEAD not in heads:
         raise UserError(f"{folder} is not a reward model; run_reward.py trains one.")
-    need_tokenizer(trunk, folder)
-    card = read_card(folder)
+    card = {FORMER_KEYS.get(name, name): value for name, value in read_card(folder).items()}
     model = RewardModel(trunk, **{name: card[name] for name in CARD_KEYS if name in card})
     model.head.load_state_dict({"weight": heads[HEAD]})
     if model.gate is not None:
@@ -207,116 +183,3 @@ def load_reward_model(folder: str | Path, device: torch.device | str = "cpu") ->
             raise UserError(f"{folder} was written by an earlier version of minigpt; run run_reward.py again.")
         model.gate.load_state_dict(gate)
     return model.to(device).eval()
-
-
-# What people's judgements ask of raw scores [B, N]. Each loss is summed over the batch.
-
-
-def ranking_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """-log sigmoid(better - worse): the first of the two answers [B, 2] is the better one."""
-    return -F.logsigmoid(scores[:, 0] - scores[:, 1]).sum()
-
-
-def regression_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """Half the squared distance of the score [B, 1] from the rating [B]."""
-    return 0.5 * (scores[:, 0] - targets).square().sum()
-
-
-def label_loss(scores: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy of the score [B, 1], taken as the log-odds of the wanted label, with targets 1 or 0 [B]."""
-    return F.binary_cross_entropy_with_logits(scores[:, 0], targets, reduction="sum")
-
-
-LOSSES = {Comparison: ranking_loss, RatedAnswer: regression_loss, LabelledText: label_loss}
-
-
-def judged_rows(
-    examples: Sequence[Any],
-    tokenizer: Tokenizer,
-    context: int,
-    want: str = "",
-    scale: tuple[float, float] = (0.0, 1.0),
-    memory: int | None = None,
-) -> AnswerRows:
-    """Rows for the reward model. `want` is the label that is rewarded; ratings are shifted and divided by `scale`; of a
-    prompt the last `memory` turns are read."""
-    groups: list[list[EncodedAnswer | None]] = []
-    targets: list[float] = []
-    shortened = 0
-    for example in examples:
-        texts: tuple[str, ...]
-        if isinstance(example, Comparison):
-            texts, target = (example.chosen, example.rejected), 0.0
-        elif isinstance(example, RatedAnswer):
-            texts, target = (example.answer,), (example.rating - scale[0]) / scale[1]
-        else:
-            texts, target = (example.text,), float(example.label == want)
-        answers, was_cut = encode_answers(tokenizer, latest(getattr(example, "prompt", ()), memory), texts, context)
-        groups.append(answers)
-        targets.append(target)
-        shortened += was_cut
-    rows = AnswerRows(groups, targets, tokenizer, shortened)
-    if examples and not rows.groups:
-        raise UserError(f"no answer fits a context of {context} tokens together with its prompt.")
-    return rows
-
-
-class Judgement:
-    """The Trainer's objective for a reward model, on a corpus of comparisons, ratings or labelled texts.
-
-    `extra` comparisons are learned from too, but never measured on.
-    """
-
-    def __init__(
-        self, model: RewardModel, corpus: Any, runtime: Runtime, want: str = "", extra: Sequence[Comparison] = ()
-    ) -> None:
-        self.model, self.runtime = model, runtime
-        kind = type(corpus.train[0])
-        if kind not in LOSSES:
-            raise UserError(f"a reward model learns from comparisons, ratings or labels, not from {kind.__name__}s.")
-        self.kind, self.judge = kind, LOSSES[kind]
-        model.reads_prompt = kind is not LabelledText
-        if kind is LabelledText:
-            labels = sorted({example.label for example in corpus.train})
-            if want not in labels:
-                raise UserError(
-                    f"no text has the label {want!r}{nearest(want, labels)}; --want one of {', '.join(labels)}."
-                )
-            model.labels = sorted(labels, key=lambda label: label != want)
-        scale = (0.0, 1.0)
-        if kind is RatedAnswer:
-            ratings = torch.tensor([example.rating for example in corpus.train])
-            scale = (float(ratings.mean()), float(ratings.std(correction=0)) or 1.0)
-        context = model.config.max_position_embeddings
-        memory = model.model.memory
-        self.rows = judged_rows([*corpus.train, *extra], model.tokenizer, context, want, scale, memory)
-        self.valid_rows = judged_rows(corpus.valid, model.tokenizer, context, want, scale, memory)
-
-    def scores(self, batch: AnswerBatch) -> Tensor:
-        """Raw scores [B, N]."""
-        return self.model.at_end(*batch.flat()).view(len(batch.inputs), -1)
-
-    def loss(self, batch: AnswerBatch) -> Tensor:
-        return self.judge(self.scores(batch), batch.targets)
-
-    def evaluate(self, limit: int | None, at_once: int, final: bool) -> JudgementScores | None:
-        """See `JudgementScores`; every process measures all of it, for there are few judgements."""
-        table = self.valid_rows.in_order()
-        count = min(limit or len(table), len(table))
-        if not count:
-            return None
-        scores, targets, lengths, loss = [], [], [], 0.0
-        with evaluating(self.model):
-            for start in range(0, count, at_once):
-                batch = table.batch(start, min(start + at_once, count)).to(self.runtime.device)
-                with self.runtime.autocast():
-                    raw = self.scores(batch)
-                loss += float(self.judge(raw, batch.targets))
-                scores.append(raw.cpu())
-                targets.append(batch.targets.cpu())
-                lengths.append((batch.lengths - batch.starts).cpu())
-        all_scores, all_targets, all_lengths = torch.cat(scores), torch.cat(targets), torch.cat(lengths)
-        if self.kind is Comparison:
-            return judge_comparisons(all_scores, all_lengths, loss / count)
-        judge = judge_ratings if self.kind is RatedAnswer else judge_labels
-        return judge(all_scores[:, 0], all_targets, all_lengths[:, 0], loss / count)

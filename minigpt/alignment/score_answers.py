@@ -22,7 +22,7 @@ def print_scores(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.out) if arguments.out else MODELS / load_recipe(arguments.recipe).name / "reward"
     model = load_reward_model(folder, detect(arguments.device, arguments.dtype).device)
     if arguments.score:
-        examples = read_answers(Path(arguments.score))
+        examples = read_examples(Path(arguments.score))
     elif arguments.prompt is None or arguments.answer is None:
         raise UserError("--score needs --prompt and --answer, or a .jsonl file of prompts and answers.")
     else:
@@ -37,7 +37,7 @@ def print_scores(arguments: argparse.Namespace) -> None:
         print(f"{reward:+.3f}\t{' '.join(answer.split())}")
 
 
-def read_answers(path: Path) -> list[tuple[str, tuple[Turn, ...], str]]:
+def read_examples(path: Path) -> list[tuple[str, tuple[Turn, ...], str]]:
     """(file:line, prompt, answer) of each row of a .jsonl file."""
     examples = []
     for line, row in read_rows(path):

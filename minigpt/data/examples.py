@@ -6,7 +6,7 @@ Training and validation data are split by group, so that nothing leaks from one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,12 +76,6 @@ class Prompt:
 
     turns: tuple[Turn, ...]
     group: str = ""
-
-
-def latest(turns: Sequence[Turn], count: int | None) -> Sequence[Turn]:
-    """The last `count` turns, or fewer, so that the first of them is not the assistant's; None for all turns."""
-    kept = turns[-count:] if count else turns
-    return kept[1:] if kept and kept[0].role == "assistant" else kept
 
 
 def prompts_of(examples: Iterable[Any]) -> list[Prompt]:

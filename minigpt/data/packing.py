@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..model.gpt import packed_mask
-from .examples import Conversation, Document, Turn
-from .shorten import ENDS, shorten
+from .examples import Conversation, Document
 from .tokenizer import Tokenizer
+from .truncation import fit
 
 IGNORE = -100  # the target that cross-entropy skips
 
@@ -31,16 +30,6 @@ class Batch:
     targets: Tensor
     segments: Tensor | None = None
 
-    def model_inputs(self) -> dict[str, Tensor]:
-        """Keyword arguments of `GPT.forward`: packed texts do not see each other, and each starts at position 0."""
-        if self.segments is None:
-            return {"ids": self.inputs}
-        index = torch.arange(self.inputs.size(1), device=self.inputs.device).expand_as(self.segments)
-        first = torch.ones_like(self.segments, dtype=torch.bool)
-        first[:, 1:] = self.segments[:, 1:] != self.segments[:, :-1]
-        positions = index - torch.where(first, index, 0).cummax(dim=1).values
-        return {"ids": self.inputs, "positions": positions, "mask": packed_mask(self.segments)}
-
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
         """The same change made to every tensor."""
         segments = None if self.segments is None else change(self.segments)
@@ -52,7 +41,7 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         return self.map(lambda t: t.to(device))
 
-    def learned(self) -> int:
+    def num_targets(self) -> int:
         """How many targets count."""
         return int((self.targets != IGNORE).sum())
 
@@ -61,14 +50,14 @@ class Batch:
 class Rows:
     """The rows of one epoch, in order: row i is `tokens[starts[i] : starts[i] + context + 1]`.
 
-    `learn` and `segments`, if there are any, lie beside `tokens`. The first `skip` targets of each row but the first
-    are not counted: they are context that the row before has already been scored on.
+    `loss_mask` and `segments`, if there are any, lie beside `tokens`. The first `skip` targets of each row but the
+    first are not counted: they are context that the row before has already been scored on.
     """
 
     tokens: np.ndarray
     starts: np.ndarray
     context: int
-    learn: np.ndarray | None = None
+    loss_mask: np.ndarray | None = None
     segments: np.ndarray | None = None
     skip: int = 0
 
@@ -79,8 +68,8 @@ class Rows:
         index = self.starts[start:stop, None] + np.arange(self.context + 1)
         ids = torch.from_numpy(self.tokens[index].astype(np.int64))
         inputs, targets = ids[:, :-1], ids[:, 1:].clone()
-        if self.learn is not None:
-            targets[~torch.from_numpy(self.learn[index[:, 1:]])] = IGNORE
+        if self.loss_mask is not None:
+            targets[~torch.from_numpy(self.loss_mask[index[:, 1:]])] = IGNORE
         if self.skip:
             targets[int(start == 0) :, : self.skip] = IGNORE
         segments = None if self.segments is None else torch.from_numpy(self.segments[index[:, :-1]])
@@ -101,29 +90,29 @@ class TextRows:
         self.words = sum(document.words for document in documents)
         self.context = context
         self.token_count = len(self.tokens)
-        self.learn: np.ndarray | None = None
-        if 0 < self.token_count <= context:  # too short for a row: pad it, and learn nothing from the padding
+        self.loss_mask: np.ndarray | None = None
+        if 0 < self.token_count <= context:  # too short for a row: pad it, and loss_mask nothing from the padding
             self.tokens = np.pad(self.tokens, (0, context + 1 - self.token_count), constant_values=tokenizer.pad)
-            self.learn = np.arange(context + 1) < self.token_count
+            self.loss_mask = np.arange(context + 1) < self.token_count
 
     def epoch(self, number: int, seed: int) -> Rows:
         """All rows in a new order. The cuts move from epoch to epoch, so no token is always without context."""
         rng = np.random.default_rng([seed, number])
         offset = rng.integers(min(self.context, len(self.tokens) - self.context)) if number else 0
         starts = np.arange(offset, len(self.tokens) - self.context, self.context)
-        return Rows(self.tokens, rng.permutation(starts), self.context, self.learn)
+        return Rows(self.tokens, rng.permutation(starts), self.context, self.loss_mask)
 
     def in_order(self, overlap: int = 0) -> Rows:
         """The stream from its beginning; each row starts with `overlap` tokens of the row before, as context only."""
         starts = np.arange(0, len(self.tokens) - self.context, self.context - overlap)
-        return Rows(self.tokens, starts, self.context, self.learn, skip=overlap)
+        return Rows(self.tokens, starts, self.context, self.loss_mask, skip=overlap)
 
 
 class ConversationRows:
     """Conversations, as many to a row as fit, none of which sees another; only the assistant's tokens are learned.
 
-    A conversation longer than the context loses its oldest turns, and the last question its last sentences; one whose
-    answer leaves no room for a single sentence is dropped. All are counted in `dropped`.
+    A conversation longer than the context is cut (see `truncation`); one whose answer leaves no room for a single
+    sentence is dropped. Both are counted in `dropped`.
     """
 
     words = 0
@@ -133,22 +122,16 @@ class ConversationRows:
         self.dropped: Counter[str] = Counter()
         self.encoded: list[tuple[np.ndarray, np.ndarray]] = []
         for conversation in conversations:
-            turns = conversation.turns
-            ids, learn = tokenizer.encode_chat(turns)
-            whole = len(ids)
-            while len(ids) > context + 1 and sum(turn.role == "user" for turn in turns) > 1:
-                turns = _without_oldest_exchange(turns)
-                ids, learn = tokenizer.encode_chat(turns)
-            if len(ids) > context + 1:
-                shorter = shorten(tokenizer, turns, context + 1)
-                if shorter is None:
-                    self.dropped["conversations too long for the context"] += 1
-                    continue
-                ids, learn = tokenizer.encode_chat(shorter)
-                self.dropped[ENDS] += 1
-            elif len(ids) < whole:
-                self.dropped["oldest turns of conversations too long for the context"] += 1
-            flags = np.array(learn)
+            *prompt, answer = conversation.turns
+            room = context - len(tokenizer.encode(f" {answer.text}")) - 1  # the answer, and the piece that ends it
+            fitted = fit(prompt, tokenizer.encode_prompt, room)
+            if fitted is None:
+                self.dropped["conversations too long for the context"] += 1
+                continue
+            if fitted.cut:
+                self.dropped[fitted.cut] += 1
+            ids, loss_mask = tokenizer.encode_chat([*fitted.turns, answer])
+            flags = np.array(loss_mask)
             if conversation.last_only:
                 flags[: np.flatnonzero(~flags)[-1]] = False
             self.encoded.append((np.array(ids, dtype=np.int32), flags))
@@ -175,22 +158,13 @@ class ConversationRows:
             placed.append((int(i), row * width + used))
             used += length
         size = (row + 1) * width if placed else 0
-        tokens, learn = np.full(size, self.pad, np.int32), np.zeros(size, bool)
+        tokens, loss_mask = np.full(size, self.pad, np.int32), np.zeros(size, bool)
         segments = np.zeros(size, np.int32)  # 0 is padding
         for segment, (i, at) in enumerate(placed, start=1):
             ids, flags = self.encoded[i]
-            tokens[at : at + len(ids)], learn[at : at + len(ids)] = ids, flags
+            tokens[at : at + len(ids)], loss_mask[at : at + len(ids)] = ids, flags
             segments[at : at + len(ids)] = segment
-        return Rows(tokens, np.arange(0, size, width), self.context, learn, segments)
-
-
-def _without_oldest_exchange(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Drop turns up to the next one of the user's; a system turn stays in front."""
-    system = tuple(turn for turn in turns[:1] if turn.role == "system")
-    rest = turns[len(system) + 1 :]
-    while rest and rest[0].role != "user":
-        rest = rest[1:]
-    return (*system, *rest)
+        return Rows(tokens, np.arange(0, size, width), self.context, loss_mask, segments)
 
 
 def make_rows(

@@ -6,7 +6,8 @@ mask: it only has to be left out of what is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, Self
 
@@ -16,8 +17,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .examples import Turn
-from .shorten import ENDS, shorten
 from .tokenizer import Tokenizer
+from .truncation import Fitted, fit
 
 
 class EncodedAnswer(NamedTuple):
@@ -27,43 +28,29 @@ class EncodedAnswer(NamedTuple):
     start: int
 
 
-def encode_answer(tokenizer: Tokenizer, prompt: Sequence[Turn], answer: str, context: int) -> EncodedAnswer | None:
-    """Prompt, answer and the piece that ends it, as the model would have written them.
-
-    What does not fit `context` loses its oldest turns; None if the last question and the answer alone are too long.
-    """
-    ending = [*tokenizer.encode(f" {answer}"), tokenizer.eos]
-    if not prompt:  # a text that answers nothing
-        alone = [tokenizer.bos, tokenizer.roles["assistant"]]
-        return EncodedAnswer([*alone, *ending], len(alone)) if len(alone) + len(ending) <= context else None
-    for first in range(len(prompt)):
-        if first and prompt[first].role == "assistant":
-            continue  # a conversation begins with a question
-        asked = tokenizer.encode_prompt(prompt[first:])
-        if len(asked) + len(ending) <= context:
-            return EncodedAnswer([*asked, *ending], len(asked))
-    return None
-
-
 def encode_answers(
-    tokenizer: Tokenizer, prompt: Sequence[Turn], answers: Sequence[str], context: int
-) -> tuple[list[EncodedAnswer | None], bool]:
-    """`encode_answer` of several answers to one prompt, and whether its last question lost sentences for that.
+    tokenizer: Tokenizer, prompt: Sequence[Turn], answers: Sequence[str], context: int, max_turns: int | None = None
+) -> tuple[list[EncodedAnswer] | None, Fitted | None]:
+    """Each answer after its prompt, with the piece that ends it, as the model would have written them.
 
-    They are lost to all answers alike, so that these stay comparable: where one answer does not fit beside the last
-    question, that is shortened until the longest one does.
+    All answers follow the same prompt, cut until the longest of them fits, so that they stay comparable. Returns the
+    encoded answers (None if they do not fit `context`), and how the prompt was cut.
     """
-    encoded = [encode_answer(tokenizer, prompt, answer, context) for answer in answers]
-    if None not in encoded or not prompt:
-        return encoded, False
-    longest = max(len(tokenizer.encode(f" {answer}")) for answer in answers) + 2  # its role mark and its ending
-    shorter = shorten(tokenizer, prompt[-1:], context - longest)
-    if shorter is None:
-        return encoded, False
-    return [encode_answer(tokenizer, shorter, answer, context) for answer in answers], True
+    endings = [[*tokenizer.encode(f" {answer}"), tokenizer.eos] for answer in answers]
+    room = context - max(map(len, endings))
+    fitted = None
+    if prompt:
+        fitted = fit(prompt, tokenizer.encode_prompt, room, max_turns)
+        asked = fitted.ids if fitted else None
+    else:  # a text that answers nothing
+        alone = [tokenizer.bos, tokenizer.roles["assistant"]]
+        asked = alone if len(alone) <= room else None
+    if asked is None:
+        return None, fitted
+    return [EncodedAnswer([*asked, *ending], len(asked)) for ending in endings], fitted
 
 
-def answer_mask(starts: Tensor, lengths: Tensor, width: int) -> Tensor:
+def response_mask(starts: Tensor, lengths: Tensor, width: int) -> Tensor:
     """[B, width - 1], True where the next token of rows `width` wide belongs to the answer (its ending included)."""
     index = torch.arange(1, width, device=starts.device)
     return (index >= starts[:, None]) & (index < lengths[:, None])
@@ -92,7 +79,7 @@ class AnswerBatch(TensorRows):
     lengths: Tensor
     targets: Tensor
 
-    def learned(self) -> int:
+    def num_targets(self) -> int:
         return len(self.inputs)
 
     def flat(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,22 +123,32 @@ class AnswerTable:
 
 
 class AnswerRows:
-    """Groups of answers to learn from, in a fresh order each epoch. `dropped` counts those too long for the context,
-    and prompts that were `shortened` for it."""
+    """Groups of answers to learn from, in a fresh order each epoch.
+
+    `examples` are (prompt, answers, target); `dropped` counts those too long for the context, and prompts that were cut
+    for it.
+    """
 
     def __init__(
         self,
-        groups: Sequence[Sequence[EncodedAnswer | None]],
-        targets: Sequence[float],
+        examples: Iterable[tuple[Sequence[Turn], Sequence[str], float]],
         tokenizer: Tokenizer,
-        shortened: int = 0,
+        context: int,
+        max_turns: int | None = None,
     ) -> None:
-        fitting = [i for i, group in enumerate(groups) if None not in group]
-        self.groups: list[list[EncodedAnswer]] = [[a for a in groups[i] if a is not None] for i in fitting]
-        self.targets = [targets[i] for i in fitting]
+        self.groups: list[list[EncodedAnswer]] = []
+        self.targets: list[float] = []
+        self.dropped: Counter[str] = Counter()
         self.pad = tokenizer.pad
-        lost = {"answers too long for the context": len(groups) - len(fitting), ENDS: shortened}
-        self.dropped = {reason: count for reason, count in lost.items() if count}
+        for prompt, answers, target in examples:
+            group, fitted = encode_answers(tokenizer, prompt, answers, context, max_turns)
+            if group is None:
+                self.dropped["answers too long for the context"] += 1
+                continue
+            if fitted is not None and fitted.shortened:
+                self.dropped[str(fitted.cut)] += 1
+            self.groups.append(group)
+            self.targets.append(target)
         self.token_count = sum(len(answer.ids) for group in self.groups for answer in group)
 
     def epoch(self, number: int, seed: int) -> AnswerTable:

@@ -1,67 +1,87 @@
-"""What a model gets to read: a conversation as token ids, and as much of it as fits the context."""
+"""The one rule by which a chat is cut to a context.
+
+The system turn stays. The oldest exchanges go first, whole; if the last question alone is still too long, it loses its
+last sentences. SFT, reward model, DPO, PPO, evaluation, terminal and page all cut here, so a model is never asked in a
+way that it was not trained in.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..model.gpt import GPT
-from .examples import Prompt, Turn, latest
-from .shorten import ENDS, shorten
+from .examples import Turn
 
-
-def prompt_ids(model: GPT, turns: Sequence[Turn]) -> list[int]:
-    """The ids after which the model speaks; one that has not learned to answer gets the bare text to go on with."""
-    tokenizer = model.tokenizer
-    if tokenizer is None:
-        raise ValueError("this model has no tokenizer; set model.tokenizer first")
-    if model.answers:
-        return tokenizer.encode_prompt(turns)
-    return tokenizer.encode_document(" ".join(turn.text for turn in turns))
+#: What such cuts are counted as.
+OLDEST = "oldest turns of conversations too long for the context"
+ENDS = "ends of texts too long for the context"
+#: A sentence with what follows it: to a mark that ends it (and the quotes and brackets behind that), or to a line end.
+SENTENCE = re.compile(r".+?(?:[.!?…]+[\"'”’)\]]*(?=\s)|[。！？]+[”’」』）]*|\n|\Z)\s*", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Window:
-    """The token ids that the model reads, and how many of the oldest turns did not fit."""
+class Fitted:
+    """What is left of a conversation: its `turns` and their `ids`; how many turns were `dropped`, and whether the last
+    question was `shortened`."""
 
+    turns: tuple[Turn, ...]
     ids: list[int]
-    dropped: int
+    dropped: int = 0
+    shortened: bool = False
+
+    @property
+    def cut(self) -> str | None:
+        """What the cut is counted as, if there was one."""
+        return ENDS if self.shortened else OLDEST if self.dropped else None
 
 
-def fit_turns(model: GPT, turns: Sequence[Turn], reserve: int) -> Window:
-    """As many of the last turns as leave `reserve` tokens for the reply, and no more than the model's `memory`; whole
-    turns only, and a user's turn first.
+def fit(
+    turns: Sequence[Turn], encode: Callable[[Sequence[Turn]], list[int]], room: int, max_turns: int | None = None
+) -> Fitted | None:
+    """Cut `turns`, of which the last is the user's, until `encode` makes at most `room` ids of them.
 
-    Raises ValueError if even the last turn alone is too long.
+    `max_turns` is how many of the last turns the model reads at all, beside the system turn (None: all that fit).
+    Returns None if not even the first sentence of the last question fits.
     """
-    room = model.config.max_position_embeddings - reserve
-    for start in range(len(turns) - len(latest(turns, model.memory)), len(turns)):
-        if turns[start].role == "assistant":
-            continue
-        ids = prompt_ids(model, turns[start:])
-        if len(ids) <= room:
-            return Window(ids, dropped=start)
-    raise ValueError(f"this text is longer than the {room} tokens that the model can read; make it shorter")
+    kept = last_turns(turns, max_turns)
+    ids = encode(kept)
+    while len(ids) > room and (shorter := without_oldest_exchange(kept)) is not None:
+        kept, ids = shorter, encode(shorter)
+    dropped = len(turns) - len(kept)
+    if len(ids) <= room:
+        return Fitted(kept, ids, dropped)
+    if not kept or kept[-1].role != "user":
+        return None
+    parts = sentences(kept[-1].text)
+
+    def keeping(count: int) -> tuple[Turn, ...]:
+        return (*kept[:-1], Turn(kept[-1].role, "".join(parts[:count]).rstrip()))
+
+    count = bisect_right(range(1, len(parts) + 1), room, key=lambda count: len(encode(keeping(count))))
+    return Fitted(keeping(count), encode(keeping(count)), dropped, shortened=True) if count else None
 
 
-def fits(model: GPT, turns: Sequence[Turn], reserve: int) -> bool:
-    """Whether at least the last turn leaves `reserve` tokens for the reply."""
-    return len(prompt_ids(model, turns[-1:])) <= model.config.max_position_embeddings - reserve
+def last_turns(turns: Sequence[Turn], count: int | None) -> tuple[Turn, ...]:
+    """The system turn, and the last `count` turns (None: all) from a turn on that is not the assistant's."""
+    system, rest = _split_system(turns)
+    kept = rest[-count:] if count else rest
+    return (*system, *(kept[1:] if kept and kept[0].role == "assistant" else kept))
 
 
-def fit_prompts(model: GPT, prompts: Sequence[Prompt], reserve: int) -> tuple[list[Prompt], Counter[str]]:
-    """The prompts that leave `reserve` tokens for the reply. A last question that does not loses its last sentences;
-    that, and prompts that are too long even so, is counted."""
-    fitting: list[Prompt] = []
-    lost: Counter[str] = Counter()
-    for prompt in prompts:
-        if not fits(model, prompt.turns, reserve):
-            room = model.config.max_position_embeddings - reserve - 1  # the mark that asks the assistant to speak
-            shorter = shorten(model.tokenizer, prompt.turns[-1:], room) if model.tokenizer else None
-            lost[ENDS if shorter else "prompts too long for the context"] += 1
-            if shorter is None:
-                continue
-            prompt = Prompt(shorter, prompt.group)
-        fitting.append(prompt)
-    return fitting, lost
+def without_oldest_exchange(turns: Sequence[Turn]) -> tuple[Turn, ...] | None:
+    """The turns without those before the second turn of the user's; the system turn stays. None if there is none."""
+    system, rest = _split_system(turns)
+    later = [i for i, turn in enumerate(rest) if i and turn.role == "user"]
+    return (*system, *rest[later[0] :]) if later else None
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a text; joined they are the text again. A line end ends a sentence too, as after a title."""
+    return SENTENCE.findall(text)
+
+
+def _split_system(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], tuple[Turn, ...]]:
+    system = tuple(turn for turn in turns[:1] if turn.role == "system")
+    return system, tuple(turns[len(system) :])

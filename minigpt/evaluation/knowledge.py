@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import cli
+from ..data.examples import Prompt, Turn
 from ..errors import UserError
-from ..model.checkpoint import PREVIOUS, load_model, need_tokenizer, read_card
-from ..model.generate import generate
-from ..model.gpt import GPT
+from ..model.chat_model import ChatModel
+from ..model.checkpoint import PREVIOUS, load_model, read_card
+from ..model.responses import respond
 from ..model.sampling import GREEDY, Sampling
 from ..run import MODELS
 from ..tinytown import Question, Town
 from ..tinytown.topics import capitalise
 from ..training.device import detect
 
-BATCH = 100
 REPLY_TOKENS = 48
 COLUMNS = (("asked", False), ("held_out", False), ("held_out", True))
 
@@ -40,44 +40,35 @@ class Marks:
     n: int
 
 
-def ask(model: GPT, questions: Sequence[Question], sampling: Sampling = GREEDY) -> list[str]:
+def ask(chat: ChatModel, questions: Sequence[Question], sampling: Sampling = GREEDY) -> list[str]:
     """The model's reply to each question, as the chat would put it."""
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
-    return _answers(model, [tokenizer.encode_prompt(q.conversation) for q in questions], sampling, {tokenizer.eos})
+    prompts = [Prompt(question.conversation) for question in questions]
+    if not all(chat.fit(prompt.turns, REPLY_TOKENS) for prompt in prompts):
+        raise UserError(f"a context of {chat.context} tokens is too short for the town's questions and their answers.")
+    return [response.text for response in respond(chat, prompts, REPLY_TOKENS, sampling)]
 
 
-def ask_with_examples(model: GPT, questions: Sequence[Question], shots: int, town: Town, seed: int = 0) -> list[str]:
+def ask_with_examples(
+    model: ChatModel, questions: Sequence[Question], shots: int, town: Town, seed: int = 0
+) -> list[str]:
     """Replies of a model that has only read, asked in plain text after `shots` worked examples (Brown et al. 2020).
 
     The examples are short answers about asked residents and the same kind of fact; as many are used as fit the context.
     The reply is the first sentence that the model goes on with.
     """
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
     rng = random.Random(seed)
     examples = town.questions("asked", min(600, 10 * len(town.residents)), seed=seed + 1)
-    room = model.config.max_position_embeddings - REPLY_TOKENS
+    reader = replace(model, is_chat=False)
+    room = model.context - REPLY_TOKENS
     prompts = []
     for question in questions:
         same = [e for e in examples if e.fact == question.fact and e.resident != question.resident]
         lines = [f"{e.text} {capitalise(e.answer)}." for e in rng.sample(same, min(shots, len(same)))]
-        while len(tokenizer.encode(" ".join([*lines, question.text]))) >= room and lines:
+        while len(model.tokenizer.encode(" ".join([*lines, question.text]))) >= room and lines:
             lines.pop(0)
-        prompts.append(tokenizer.encode_document(" ".join([*lines, question.text])))
-    replies = _answers(model, prompts, GREEDY, {tokenizer.bos, tokenizer.eos, *tokenizer.encode("\n")})
-    return [f"{reply.split('.')[0]}." for reply in replies]
-
-
-def _answers(model: GPT, prompts: Sequence[Sequence[int]], sampling: Sampling, stop: set[int]) -> list[str]:
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
-    written = [
-        reply
-        for start in range(0, len(prompts), BATCH)
-        for reply in generate(model, prompts[start : start + BATCH], REPLY_TOKENS, sampling, stop)
-    ]
-    return [tokenizer.decode(reply.ids).strip() for reply in written]
+        prompts.append(Prompt((Turn("user", " ".join([*lines, question.text])),)))
+    line_end = model.tokenizer.encode("\n")
+    return [f"{r.text.split('.')[0]}." for r in respond(reader, prompts, REPLY_TOKENS, GREEDY, stop=line_end)]
 
 
 def mark(town: Town, questions: Sequence[Question], replies: Sequence[str]) -> Marks:
@@ -113,8 +104,7 @@ def main() -> None:
     print(f"{'share of right answers, greedy':50} {'asked':>8} {'held out':>10} {'new wording':>12}")
     for folder in folders:
         model = load_model(folder, detect(arguments.device, arguments.dtype).device)
-        need_tokenizer(model, folder)
-        for shots in [None] if model.answers else (arguments.shots or [0, 2, 4]):
+        for shots in [None] if model.is_chat else (arguments.shots or [0, 2, 4]):
             row, shown = [], []
             for which, new_wording in COLUMNS:
                 try:

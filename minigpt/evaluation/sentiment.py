@@ -16,17 +16,17 @@ from typing import NamedTuple
 import torch
 
 from .. import cli
-from ..alignment.formulas import distinct
 from ..alignment.ppo_run import split_prompts
 from ..alignment.reward_metrics import bootstrap_interval
 from ..alignment.reward_model import load_reward_model
-from ..data.truncation import fit_prompts
+from ..alignment.stop_rules import distinct
 from ..errors import UserError
 from ..model.checkpoint import PREVIOUS, load_model, read_card
+from ..model.responses import fit_prompts
 from ..recipe import Recipe, load_recipe
 from ..run import MODELS
 from ..training.device import detect
-from .win_rate import answer, divergence, score
+from .win_rate import answer, kl_from
 
 PROMPTS = 64
 
@@ -72,15 +72,15 @@ def measure_moods(recipe: Recipe, home: Path, device: torch.device, corpora: str
     found = {}
     for name in entrants(home):
         model = load_model(home / name, device)
-        episodes = answer(model, prompts, recipe.answer_length, seed=0)
-        texts = [episode.text for episode in episodes]
-        wanted = torch.tensor(reward.log_odds(score(reward, episodes))).sigmoid().tolist()
+        responses = answer(model, prompts, recipe.answer_length, seed=0)
+        texts = [response.text for response in responses]
+        wanted = torch.tensor(reward.log_odds(reward.score_responses(responses))).sigmoid().tolist()
         found[name] = Mood(
             wanted=sum(wanted) / len(wanted),
             interval=bootstrap_interval(wanted),
             longer=sum(map(len, texts)) / sum(map(len, asked)),
             distinct_2=distinct(texts),
-            kl=divergence(model, sft, episodes),
+            kl=kl_from(sft, model, responses),
             example=" ".join(texts[0].split()),
         )
     return Moods(reward.labels[0], asked, found)

@@ -20,16 +20,16 @@ from typing import Any
 import torch
 
 from .. import cli
-from ..alignment.formulas import Episode, distinct
-from ..alignment.policy import read_answers, write_answers, writings
 from ..alignment.reward_metrics import wilson_interval
 from ..alignment.reward_model import RewardModel, load_reward_model
+from ..alignment.stop_rules import distinct
 from ..data.examples import Prompt, prompts_of
-from ..data.truncation import fits
 from ..errors import UserError
 from ..files import to_json, write_atomically
-from ..model.checkpoint import load_model, need_tokenizer
-from ..model.gpt import GPT, evaluating
+from ..model.chat_model import ChatModel
+from ..model.checkpoint import load_model
+from ..model.gpt import evaluating
+from ..model.responses import Response, respond, response_batch, token_logprobs
 from ..model.sampling import Sampling
 from ..recipe import Recipe, load_recipe
 from ..run import MODELS
@@ -62,54 +62,52 @@ def practised_prompts(recipe: Recipe) -> set[str]:
     return {prompt.turns[-1].text.lower() for prompt in prompts_of(recipe.open_corpus("ppo").train)}
 
 
-def answer(model: GPT, prompts: Sequence[Prompt], length: int, seed: int, temperature: float = 1.0) -> list[Episode]:
+def answer(
+    chat: ChatModel, prompts: Sequence[Prompt], length: int, seed: int, temperature: float = 1.0
+) -> list[Response]:
     """Answers of at most `length` tokens. Raises UserError for a prompt that leaves no room for one."""
-    for prompt in prompts:
-        if not fits(model, prompt.turns, length):
-            raise UserError(
-                f"a prompt leaves less than {length} of the model's {model.config.max_position_embeddings} tokens for"
-                " an answer; ask a model with a longer context."
-            )
-    return write_answers(model, prompts, length, Sampling(temperature=temperature, seed=seed))[0]
+    try:
+        return respond(chat, prompts, length, Sampling(temperature=temperature, seed=seed))
+    except ValueError:
+        raise UserError(
+            f"a prompt leaves less than {length} of the model's {chat.context} tokens for an answer; ask a model with a"
+            " longer context."
+        ) from None
 
 
 def best_of(
-    model: GPT, reward: RewardModel, prompts: Sequence[Prompt], length: int, n: int, seed: int
-) -> list[Episode]:
+    chat: ChatModel, reward: RewardModel, prompts: Sequence[Prompt], length: int, n: int, seed: int
+) -> list[Response]:
     """Of `n` answers to each prompt, the one that the reward model likes best (Stiennon et al. 2020, section 4.3)."""
-    rounds = [answer(model, prompts, length, seed + i * len(prompts)) for i in range(n)]
-    scores = [score(reward, episodes) for episodes in rounds]
+    rounds = [answer(chat, prompts, length, seed + i * len(prompts)) for i in range(n)]
+    scores = [reward.score_responses(responses) for responses in rounds]
     best = [max(range(n), key=lambda i: scores[i][q]) for q in range(len(prompts))]
     return [rounds[i][q] for q, i in enumerate(best)]
 
 
-def score(reward: RewardModel, episodes: Sequence[Episode]) -> list[float]:
-    return reward.score_ids(reward.readings(episodes))
-
-
-def divergence(model: GPT, reference: GPT, episodes: Sequence[Episode]) -> float:
-    """The mean over answers of log p(answer) - log p_reference(answer), in nats: estimates KL(model | reference)."""
-    assert model.tokenizer is not None
+def kl_from(reference: ChatModel, chat: ChatModel, responses: Sequence[Response]) -> float:
+    """The mean over `chat`'s responses of log p(response) - log p_reference(response), in nats: estimates
+    KL(chat | reference)."""
     total = 0.0
-    with evaluating(model), evaluating(reference):
-        for start in range(0, len(episodes), 64):
-            written = writings(episodes[start : start + 64], model.tokenizer.pad).to(model.device)
-            total += float((read_answers(model, written, 1.0)[0] - read_answers(reference, written, 1.0)[0]).sum())
-    return total / len(episodes)
+    with evaluating(chat.gpt), evaluating(reference.gpt):
+        for start in range(0, len(responses), 64):
+            batch = response_batch(responses[start : start + 64], chat.tokenizer.pad).to(chat.device)
+            total += float((token_logprobs(chat.gpt, batch)[0] - token_logprobs(reference.gpt, batch)[0]).sum())
+    return total / len(responses)
 
 
-def judge(
-    truth: Truth, prompts: Sequence[Prompt], episodes: Sequence[Episode], rivals: Sequence[Episode] | None = None
+def compare(
+    truth: Truth, prompts: Sequence[Prompt], responses: Sequence[Response], rivals: Sequence[Response] | None = None
 ) -> Result:
     """Mark an entrant's answers, and compare them with the rivals' one by one."""
 
-    def marked(answers: Sequence[Episode]) -> list[dict[str, float]]:
+    def marked(answers: Sequence[Response]) -> list[dict[str, float]]:
         return [truth.grade(prompt.turns, e.text) for prompt, e in zip(prompts, answers, strict=True)]
 
-    grades = marked(episodes)
+    grades = marked(responses)
     marks = {name: sum(grade[name] for grade in grades) / len(grades) for name in truth.marks}
-    length = sum(len(e.ids) - e.start for e in episodes) / len(episodes)
-    result = Result(marks, length=length, distinct_2=distinct([e.text for e in episodes]))
+    length = sum(len(e.ids) - e.start for e in responses) / len(responses)
+    result = Result(marks, length=length, distinct_2=distinct([e.text for e in responses]))
     if rivals is None:
         return result
     margins = [own["score"] - other["score"] for own, other in zip(grades, marked(rivals), strict=True)]
@@ -123,37 +121,50 @@ def judge(
     )
 
 
-def hold(
+@dataclass(frozen=True)
+class Contest:
+    """Who takes part: the SFT model, by which all others are measured, a grader, and a reward model if there is one."""
+
+    grader: Truth
+    sft: ChatModel
+    reward: RewardModel | None
+
+    def result(
+        self, prompts: Sequence[Prompt], responses: Sequence[Response], rivals: Sequence[Response] | None,
+        chat: ChatModel | None = None,
+    ) -> Result:  # fmt: skip
+        """An entrant's result against the SFT model's responses, the `rivals`; `chat` is who wrote them, if one did."""
+        result = compare(self.grader, prompts, responses, rivals)
+        if chat is not None:
+            result = replace(result, kl=kl_from(self.sft, chat, responses))
+        if self.reward is not None:
+            result = replace(result, reward=sum(self.reward.score_responses(responses)) / len(responses))
+        return result
+
+
+def win_rates(
     recipe: Recipe, against: Path, folders: Sequence[Path], count: int, seed: int, device: torch.device, n_best: int = 0
 ) -> dict[str, dict[str, Result]]:
-    """{column: {entrant: result}}, the SFT model first. Raises UserError where no truth is known."""
-    truth = recipe.need_truth()
+    """{column: {entrant: result}}, the SFT model first. Raises UserError where there is no grader."""
+    grader = recipe.need_truth()
     practised = practised_prompts(recipe)
     length = recipe.answer_length
-    sft = load_model(against, device)
-    need_tokenizer(sft, against)
     reward_folder = against.parent / "reward"
     reward = load_reward_model(reward_folder, device) if reward_folder.is_dir() else None
+    contest = Contest(grader, load_model(against, device), reward)
     results: dict[str, dict[str, Result]] = {}
-    for column in truth.columns:
-        prompts = truth.prompts(column, count, practised, seed)
-        rivals = answer(sft, prompts, length, seed)
-
-        def marked(episodes: Sequence[Episode], model: GPT | None, first: bool = False) -> Result:
-            result = judge(truth, prompts, episodes, None if first else rivals)  # noqa: B023
-            if model is not None:
-                result = replace(result, kl=divergence(model, sft, episodes))
-            if reward is not None:
-                result = replace(result, reward=sum(score(reward, episodes)) / len(episodes))
-            return result
-
-        results[column] = {against.name: marked(rivals, None, first=True)}
+    for column in grader.columns:
+        prompts = grader.prompts(column, count, practised, seed)
+        rivals = answer(contest.sft, prompts, length, seed)
+        results[column] = {against.name: contest.result(prompts, rivals, None)}
         if n_best and reward is not None:
-            results[column][f"best of {n_best}"] = marked(best_of(sft, reward, prompts, length, n_best, seed + 1), None)
+            best = best_of(contest.sft, reward, prompts, length, n_best, seed + 1)
+            results[column][f"best of {n_best}"] = contest.result(prompts, best, rivals)
         for folder in folders:
-            model = load_model(folder, device)
+            chat = load_model(folder, device)
             # Other random numbers than the rivals': the same ones would make unchanged models tie.
-            results[column][folder.name] = marked(answer(model, prompts, length, seed + count), model)
+            responses = answer(chat, prompts, length, seed + count)
+            results[column][folder.name] = contest.result(prompts, responses, rivals, chat)
     return results
 
 
@@ -198,7 +209,7 @@ def main() -> None:
     if not against.is_dir():
         raise UserError(f"{against} does not exist; run python run_sft.py --recipe {arguments.recipe} first.")
     device = detect(arguments.device, arguments.dtype).device
-    results = hold(recipe, against, folders, arguments.questions, arguments.seed, device, arguments.best_of)
+    results = win_rates(recipe, against, folders, arguments.questions, arguments.seed, device, arguments.best_of)
     print(table(results))
     if arguments.json:
         rows = {column: {name: r.as_row() for name, r in entrants.items()} for column, entrants in results.items()}

@@ -22,9 +22,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ..config import ModelConfig
 from ..data.tokenizer import Tokenizer
 from ..errors import UserError
 from ..files import read_json, to_json, write_together
+from .chat_model import ChatModel
 from .gpt import GPT
 from .hf_format import (
     from_hugging_face,
@@ -37,15 +39,15 @@ from .hf_format import (
 
 WEIGHTS, CARD = "model.safetensors", "minigpt.json"
 HEAD = "score.weight"  # the name that Hugging Face gives the head of a model that scores
-GATE = "regret."  # what the parameters of a reward model's gate begin with
+GATE, FORMER_GATE = "gate.", "regret."  # what the parameters of a reward model's gate begin with, and once began with
+VALUE_HEAD = "value_head.safetensors"  # beside the model that PPO wrote, for those who want to look inside
 PREVIOUS = ".previous"  # what the folder of a finished model is called on, once a new run has taken its place
 MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
 def save_model(
     folder: Path,
-    model: GPT,
-    tokenizer: Tokenizer,
+    chat: ChatModel,
     card: dict[str, Any],
     dtype: torch.dtype = torch.float32,
     heads: Mapping[str, Tensor] | None = None,
@@ -55,64 +57,76 @@ def save_model(
     A full disk or a crash while writing leaves the old model; one in the instant of the renames is noticed on loading,
     because the card vouches for the weights' SHA-256.
     """
+    config, tokenizer = chat.gpt.config, chat.tokenizer
     weights = {
         name: value.to(dtype) if value.is_floating_point() else value
-        for name, value in to_hugging_face(model.state_dict(), model.config).items()
+        for name, value in to_hugging_face(chat.gpt.state_dict(), config).items()
     }
     weights |= {name: value.detach().to(dtype).contiguous() for name, value in (heads or {}).items()}
     data = save(weights, metadata={"format": "pt"})
-    context = model.config.max_position_embeddings
-    memory = {"memory": model.memory} if model.memory else {}
+    chat_facts = {"is_chat": chat.is_chat} | ({"max_turns": chat.max_turns} if chat.max_turns else {})
     write_together(
         {
             folder / WEIGHTS: data,
-            folder / "config.json": to_json(hugging_face_config(model.config, tokenizer, dtype, scores=bool(heads))),
+            folder / "config.json": to_json(hugging_face_config(config, tokenizer, dtype, scores=bool(heads))),
             folder / "tokenizer.model": tokenizer.model,
             folder / "tokenizer.json": to_json(hugging_face_tokenizer(tokenizer)),
-            folder / "tokenizer_config.json": to_json(tokenizer_settings(context)),
-            folder / CARD: to_json({**card, **memory, "sha256": hashlib.sha256(data).hexdigest()}),
+            folder / "tokenizer_config.json": to_json(tokenizer_settings(chat.context)),
+            folder / CARD: to_json({**card, **chat_facts, "sha256": hashlib.sha256(data).hexdigest()}),
         }
     )
 
 
-def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: float = 0.0) -> GPT:
-    """Read a model folder, with its tokenizer if there is one. Raises UserError for anything but a sound one."""
-    model, heads = read_model(Path(folder), dropout)
+def load_model(folder: str | Path, device: torch.device | str = "cpu", dropout: float = 0.0) -> ChatModel:
+    """Read a model folder that a run_*.py script wrote. Raises UserError for anything but a sound one."""
+    chat, heads = read_model(Path(folder), dropout)
     if heads:
         raise UserError(f"{folder} is a reward model: it scores answers (run_reward.py --score), it cannot write.")
-    return model.to(device)
+    chat.gpt.to(device)
+    return chat
 
 
-def read_model(folder: Path, dropout: float = 0.0) -> tuple[GPT, dict[str, Tensor]]:
-    """The model in a folder, and what stands on top of it if it is a reward model: HEAD [1, C], and the gate if any."""
-    if not (folder / "config.json").is_file():
-        raise UserError(f"{folder} holds no model (no config.json); name a folder that a run_*.py script wrote.")
-    config = read_config(folder / "config.json").with_dropout(dropout)
-    card = read_card(folder)
-    tokenizer = Tokenizer.load(folder) if (folder / "tokenizer.model").is_file() else None
-    if tokenizer is not None and tokenizer.vocab_size != config.vocab_size:
+def read_model(folder: Path, dropout: float = 0.0) -> tuple[ChatModel, dict[str, Tensor]]:
+    """The model in a folder, and what stands on top of it if it is a reward model: HEAD [1, C], and the gate if any.
+
+    Raises UserError where there is no tokenizer.model: without one there is nothing to say to a model.
+    """
+    config = folder_config(folder)
+    if not (folder / "tokenizer.model").is_file():
+        raise UserError(f"{folder} has no tokenizer.model; name a folder that a run_*.py script wrote.")
+    tokenizer = Tokenizer.load(folder)
+    if tokenizer.vocab_size != config.vocab_size:
         raise UserError(
             f"{folder}: the tokenizer has {tokenizer.vocab_size} pieces but the model {config.vocab_size};"
             " they belong to different runs."
         )
-    weights = read_weights(folder / WEIGHTS, expected_hash=card.get("sha256"))
+    gpt, heads = read_gpt(folder, dropout)
+    card = read_card(folder)
+    is_chat = card.get("is_chat", card.get("stage", "pretrain") != "pretrain")
+    return ChatModel(gpt, tokenizer, is_chat, card.get("max_turns", card.get("memory"))), heads
+
+
+def read_gpt(folder: Path, dropout: float = 0.0) -> tuple[GPT, dict[str, Tensor]]:
+    """The network alone, and its heads as in `read_model`: of any Hugging Face folder of a shape that we know."""
+    config = folder_config(folder).with_dropout(dropout)
+    weights = read_weights(folder / WEIGHTS, expected_hash=read_card(folder).get("sha256"))
+    for name in [name for name in weights if name.startswith(FORMER_GATE)]:
+        weights[GATE + name.removeprefix(FORMER_GATE)] = weights.pop(name)
     heads = {name: weights.pop(name) for name in list(weights) if name == HEAD or name.startswith(GATE)}
-    model = GPT(config, tokenizer)
+    gpt = GPT(config)
     try:
-        model.load_state_dict(from_hugging_face(weights, config))
+        gpt.load_state_dict(from_hugging_face(weights, config))
     except (RuntimeError, KeyError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
-    model.answers = card.get("stage", "pretrain") != "pretrain"
-    model.memory = card.get("memory")
-    return model, heads
+    return gpt, heads
 
 
-def need_tokenizer(model: GPT, folder: Path) -> Tokenizer:
-    """The model's tokenizer; UserError if its folder, written by somebody else, came without one of ours."""
-    if model.tokenizer is None:
-        raise UserError(f"{folder} has no tokenizer.model; name a folder that a run_*.py script wrote.")
-    return model.tokenizer
+def folder_config(folder: Path) -> ModelConfig:
+    """The shape of the model in a folder. Raises UserError where there is none."""
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} holds no model (no config.json); name a folder that a run_*.py script wrote.")
+    return read_config(folder / "config.json")
 
 
 def read_card(folder: Path) -> dict[str, Any]:

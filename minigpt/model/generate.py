@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from ..data.examples import Turn
-from ..data.truncation import prompt_ids
 from .gpt import GPT, evaluating, padded_mask
 from .sampling import GREEDY, Sampling, adjust, draw
 
@@ -103,12 +100,16 @@ def choose(
 
 @dataclass
 class Generated:
-    """What was written after one prompt. `logprobs` are those of the distribution that was drawn from;
-    `finished` says whether it ended by itself (its stop token is not in `ids`)."""
+    """What was written after one prompt. `stop` is the stop token that ended it, None if it ran out of room; it is not
+    in `ids`. `logprobs` are those of the distribution that was drawn from, the stop token's last."""
 
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
-    finished: bool = False
+    stop: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.stop is not None
 
 
 def steps(
@@ -164,7 +165,7 @@ def generate(
         for row, (token, logprob) in drawn.items():
             results[row].logprobs.append(logprob)
             if token in stop:
-                results[row].finished = True
+                results[row].stop = token
             else:
                 results[row].ids.append(token)
     return results
@@ -252,30 +253,3 @@ def beam_search(
             reader.step(torch.tensor(tokens, device=model.device))
     ended += [hypothesis(ids, logprob, finished=False) for ids, logprob in live]
     return sorted(ended, key=lambda h: h.score, reverse=True)
-
-
-def decode(model: GPT, input_str: str, strategy: str = "greedy", max_len: int = 50, **options: Any) -> str:
-    """Text in, text out: the prompt followed by up to `max_len` new tokens, as in the textbook chapter.
-
-    `strategy` is "greedy", "beam_search" (options of `beam_search`) or "sample" (options of `Sampling`). A model that
-    has learned to answer answers the text as a user's turn; any other goes on with it.
-    Raises ValueError for an unknown strategy and TypeError for an option that the strategy does not have.
-    """
-    prompt = prompt_ids(model, [Turn("user", input_str)])
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
-    stop = {tokenizer.eos, tokenizer.bos}
-    if strategy == "beam_search":
-        ids = beam_search(model, prompt, max_len, stop=stop, **options)[0].ids
-    elif strategy == "sample":
-        ids = generate(model, [prompt], max_len, Sampling(**options), stop)[0].ids
-    elif strategy == "greedy":
-        ids = generate(model, [prompt], max_len, Sampling(temperature=0.0, **options), stop)[0].ids
-    else:
-        raise ValueError(f"Unknown decoding strategy: {strategy!r}; choose greedy, beam_search or sample")
-    return input_str + tokenizer.decode(ids)
-
-
-def remove_input_from_output(input_str: str, output: str) -> str:
-    """The new part of what `decode` returned."""
-    return output.removeprefix(input_str).lstrip(" ")

@@ -13,16 +13,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import ModelConfig
-
-if TYPE_CHECKING:
-    from ..data.tokenizer import Tokenizer
 
 
 class KVCache:
@@ -66,6 +63,14 @@ def packed_mask(segments: Tensor) -> Tensor:
     length = segments.size(1)
     same = segments[:, None, :, None] == segments[:, None, None, :]
     return same & causal_mask(length, length, segments.device)
+
+
+def packed_positions(segments: Tensor) -> Tensor:
+    """[B, T]: how far each token stands from the beginning of its own text."""
+    index = torch.arange(segments.size(1), device=segments.device).expand_as(segments)
+    first = torch.ones_like(segments, dtype=torch.bool)
+    first[:, 1:] = segments[:, 1:] != segments[:, :-1]
+    return index - torch.where(first, index, 0).cummax(dim=1).values
 
 
 def padded_mask(real: Tensor, queries: int) -> Tensor:
@@ -230,21 +235,12 @@ class Block(nn.Module):
 class GPT(nn.Module):
     """Token ids in, a score for every possible next token out.
 
-    `GPT(config)` builds a model of random weights; `GPT(corpus)` takes vocabulary, context and tokenizer from a
-    corpus, as the textbook chapter does. Shapes and names are those of Hugging Face's Qwen3 and GPT-2.
+    `GPT(config)` builds a model of random weights. Shapes and names are those of Hugging Face's Qwen3 and GPT-2.
     """
 
-    def __init__(self, config: ModelConfig | Any, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        if not isinstance(config, ModelConfig):
-            tokenizer = config.tokenizer
-            config = ModelConfig.from_depth(vocab_size=config.vocab_size, max_position_embeddings=config.seq_len)
-        self.config: ModelConfig = config
-        #: Whether the model has learned to answer (after SFT) or only to go on with a text.
-        self.answers = False
-        #: How many of a chat's last turns it reads, as it has learned to; None for as many as fit.
-        self.memory: int | None = None
-        self.tokenizer = tokenizer
+        self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.rotary: Rotary | None = None
         self.embed_positions: nn.Embedding | None = None
@@ -277,17 +273,21 @@ class GPT(nn.Module):
         *,
         positions: Tensor | None = None,
         mask: Tensor | None = None,
+        segments: Tensor | None = None,
         cache: KVCache | None = None,
         attentions: list[Tensor] | None = None,
     ) -> Tensor:
         """The last layer's normalised output [B, T, C] for ids [B, T].
 
         `positions` [B, T] defaults to 0, 1, 2 ... after what the cache holds; `mask` (True where a query may look)
-        to plain causal. Given a list `attentions`, attention runs by the explicit formula and every layer adds
+        to plain causal. `segments` [B, T] numbers the texts of packed rows: they do not see each other, and each starts
+        at position 0. Given a list `attentions`, attention runs by the explicit formula and every layer adds
         its weights [B, H, T, S] to the list.
         """
         past = cache.length if cache is not None else 0
         tokens = ids.size(1)
+        if segments is not None:
+            positions, mask = packed_positions(segments), packed_mask(segments)
         if past + tokens > self.config.max_position_embeddings and positions is None:
             raise ValueError(f"{past + tokens} tokens do not fit the context of {self.config.max_position_embeddings}")
         if positions is None:
@@ -326,12 +326,6 @@ class GPT(nn.Module):
 
     def parameter_count(self) -> int:
         return sum(p.numel() for p in self.parameters())
-
-    def decode(self, input_str: str, strategy: str = "greedy", **options: Any) -> str:
-        """Continue a text; returns the prompt and what follows it. Options as in `minigpt.model.generate.decode`."""
-        from .generate import decode  # decode builds on the model; this is the chapter's shorthand for it
-
-        return decode(self, input_str, strategy=strategy, **options)
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class Sampling:
 
 
 GREEDY = Sampling(temperature=0.0)
+CHATTY = Sampling(temperature=0.7, top_p=0.9)  # what a chat draws with, unless told otherwise
 
 
 def penalise_repetition(logits: Tensor, history: Sequence[Sequence[int]], penalty: float) -> Tensor:

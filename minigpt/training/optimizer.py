@@ -22,7 +22,7 @@ class Optimizer:
         self.parts = list(parts)
         self.parameters = [p for part in parts for group in part.param_groups for p in group["params"]]
         self.heights = [[group["lr"] for group in part.param_groups] for part in self.parts]
-        self.clip = clip
+        self.max_grad_norm = clip
 
     @classmethod
     def for_training(cls, model: nn.Module, config: TrainingConfig) -> Optimizer:
@@ -33,18 +33,18 @@ class Optimizer:
             matrix = parameter.ndim == 2 and ".layers." in f".{name}"
             (inside if matrix else rest).append(parameter)
         parts: list[torch.optim.Optimizer] = []
-        adamw: dict[str, Any] = dict(lr=config.learning_rate, betas=(0.9, 0.95), eps=config.epsilon)
+        adamw: dict[str, Any] = dict(lr=config.lr, betas=(0.9, 0.95), eps=config.epsilon)
         if config.optimizer == "muon":
-            parts.append(torch.optim.Muon(inside, lr=config.matrix_rate, weight_decay=config.weight_decay))
+            parts.append(torch.optim.Muon(inside, lr=config.matrix_lr, weight_decay=config.weight_decay))
             parts.append(torch.optim.AdamW(rest, weight_decay=0.0, **adamw))
         else:
             groups = [{"params": inside, "weight_decay": config.weight_decay}, {"params": rest, "weight_decay": 0.0}]
             parts.append(torch.optim.AdamW(groups, **adamw))
-        return cls(parts, config.clip)
+        return cls(parts, config.max_grad_norm)
 
     def step(self, rate: float) -> float:
         """One step at `rate` times the configured learning rates; returns the gradient's length before clipping."""
-        length = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        length = nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         for part, heights in zip(self.parts, self.heights, strict=True):
             for group, height in zip(part.param_groups, heights, strict=True):
                 group["lr"] = height * rate

@@ -11,92 +11,135 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..config import TrainingConfig
 from ..errors import UserError
-from ..model.gpt import GPT
-from .device import Runtime, detect, seed_everything
-from .language_modelling import LanguageModelling, Objective
+from ..model.chat_model import ChatModel
+from .device import Runtime, seed_everything
 from .optimizer import Optimizer, rate_at
 from .run_state import RunLog, TrainingState
 
 CPU_TOKENS = 2048  # a forward pass of about this many tokens stays in a CPU's caches
 
 
+class Scores(Protocol):
+    """A measurement on held-out rows, with a sentence as str."""
+
+    @property
+    def loss(self) -> float: ...
+
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+class Batch(Protocol):
+    """Some rows of a table. `inputs` has one entry a row, tokens inside."""
+
+    inputs: Tensor
+
+    def num_targets(self) -> int:
+        """What the summed loss is divided by."""
+
+    def rows(self, part: slice) -> Self: ...
+
+    def to(self, device: torch.device) -> Self: ...
+
+
+class Table(Protocol):
+    """The rows of one epoch, in order."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, start: int, stop: int) -> Any: ...
+
+
+class Rows(Protocol):
+    """What there is to learn from: a table for each epoch, a function of (number, seed) alone."""
+
+    token_count: int
+
+    def epoch(self, number: int, seed: int) -> Table: ...
+
+
+class Objective(Protocol):
+    """What a run is after. Language modelling is the one behind pre-training and SFT; the reward model and DPO have
+    their own, and the loop stays the same."""
+
+    @property
+    def model(self) -> nn.Module:
+        """What is trained."""
+
+    @property
+    def chat(self) -> ChatModel:
+        """The language model in it, with its tokenizer."""
+
+    @property
+    def rows(self) -> Rows:
+        """What there is to learn from, in batches that `loss` understands."""
+
+    def loss(self, batch: Any) -> Tensor:
+        """The loss summed over what counts in `batch`."""
+
+    def evaluate(self, limit: int | None, batch_size: int, final: bool) -> Scores | None:
+        """Scores of the validation rows (the first `limit`, `batch_size` to a forward pass); None if nothing is held
+        out. `final` is the measurement that goes into the card."""
+
+    def finish(self) -> None:
+        """What remains to be done with the trained model before it is saved."""
+
+
 class TrainingResult(NamedTuple):
     """What `Trainer.train` returns: the best model, the loss of every step, and (step, loss) of every validation."""
 
-    model: GPT
+    model: nn.Module
     record_train_loss: list[float]
     record_valid_loss: list[tuple[int, float]]
 
 
 class Trainer:
-    """Trains `model` on `corpus`: a CorpusLoader, or anything with `train`, `valid` and `tokenizer`.
+    """Trains an objective's model on its rows.
 
-    Settings come as a TrainingConfig, or one by one as in the textbook chapter:
-    `Trainer(model, corpus, learning_rate=0.001, epochs=200).train()`. With a `folder`, the run writes there
-    `metrics.jsonl`, what resuming needs, and (through `save`) the best model so far. `origin` names the weights
-    that the run starts from: it is resumed only from the same ones. Another `objective` than language modelling
-    brings its own rows; then `corpus` may be None.
+    With a `folder`, the run writes there `metrics.jsonl`, what resuming needs, and (through `save`, which gets the
+    run's card) the best model so far. `sample` shows what the model writes at each validation. `origin` names the
+    weights that the run starts from: it is resumed only from the same ones.
     """
 
     def __init__(
         self,
-        model: Any,
-        corpus: Any,
-        config: TrainingConfig | None = None,
+        objective: Objective,
+        config: TrainingConfig,
+        runtime: Runtime,
         *,
-        runtime: Runtime | None = None,
         folder: Path | None = None,
-        save: Callable[[Any, dict[str, Any]], None] | None = None,
-        sample: Callable[[Any], list[dict[str, str]]] | None = None,
-        device: str | None = None,
+        save: Callable[[dict[str, Any]], None] | None = None,
+        sample: Callable[[], list[dict[str, str]]] | None = None,
         origin: str = "",
-        objective: Objective | None = None,
-        **settings: Any,
     ) -> None:
-        self.config = replace(config or TrainingConfig(), **settings)
-        self.runtime = runtime or detect(device or str(model.device))
-        self.model = model.to(self.runtime.device)
-        self.tokenizer = model.tokenizer or corpus.tokenizer
+        self.objective, self.config, self.runtime = objective, config, runtime
+        self.model = objective.model.to(runtime.device)
         self.folder, self.save_model, self.sample, self.origin = folder, save, sample, origin
-        context = model.config.max_position_embeddings
-        self.objective = objective or LanguageModelling(
-            self.model, corpus, self.tokenizer, self.runtime, self.config.compile
-        )
-        self.rows = self.objective.rows
-        self.optimizer = Optimizer.for_training(model, self.config)
-        self.rows_per_epoch = len(self.rows.epoch(0, self.config.seed))
+        self.rows: Rows = objective.rows
+        self.optimizer = Optimizer.for_training(self.model, config)
+        self.rows_per_epoch = len(self.rows.epoch(0, config.seed))
         if not self.rows_per_epoch:
             raise UserError("the corpus is too small for a single row of training; give more text.")
-        per_step = min(self.config.batch_size, self.rows_per_epoch)
+        per_step = min(config.batch_size, self.rows_per_epoch)
         self.steps_per_epoch = self.rows_per_epoch // per_step
-        self.total_steps = self.config.steps or max(1, round(self.config.epochs * self.steps_per_epoch))
-        self.micro_batch = self.config.micro_batch or (
-            max(1, CPU_TOKENS // context) if self.runtime.device.type == "cpu" else self.config.batch_size
+        self.total_steps = config.steps or max(1, round(config.epochs * self.steps_per_epoch))
+        self.micro_batch = config.micro_batch or (
+            max(1, CPU_TOKENS // objective.chat.context) if runtime.device.type == "cpu" else config.batch_size
         )
         self.state = TrainingState()
         self.saved_step = 0
-        self.log = RunLog(folder if self.runtime.is_main else None)
-        self.scores: Any = None  # of the best model on all validation rows, once training is over
-        self._epoch_rows: tuple[int, Any] | None = None
-
-    # The chapter's names.
-
-    @property
-    def lr(self) -> float:
-        return self.config.learning_rate
-
-    @property
-    def epochs(self) -> float:
-        return self.config.epochs
+        self.log = RunLog(folder if runtime.is_main else None)
+        self.scores: Scores | None = None  # of the best model on all validation rows, once training is over
+        self._epoch_rows: tuple[int, Table] | None = None
 
     def resume(self) -> bool:
         """Take up an unfinished run in `folder`; False if there is none."""
@@ -111,8 +154,8 @@ class Trainer:
         """What must not change between the parts of a resumed run."""
         return {
             "training": asdict(self.config),
-            "model": asdict(self.model.config),
-            "tokenizer": self.tokenizer.fingerprint(),
+            "model": asdict(self.objective.chat.gpt.config),
+            "tokenizer": self.objective.chat.tokenizer.fingerprint(),
             "tokens": self.rows.token_count,
             "origin": self.origin,
         }
@@ -157,6 +200,7 @@ class Trainer:
         if state.best is not None:
             self.model.load_state_dict(state.best)
         self.scores = self.evaluate(final=True)
+        self.objective.finish()
         self.save(self.scores, finished=True)
         if self.folder is not None and self.runtime.is_main:
             TrainingState.remove(self.folder)
@@ -177,7 +221,7 @@ class Trainer:
         config, state, runtime = self.config, self.state, self.runtime
         seed_everything(config.seed, state.step, runtime.rank)
         batch = self.global_batch(state.step)
-        count = batch.learned()
+        count = batch.num_targets()
         mine = batch.rows(slice(runtime.rank, None, runtime.world)).to(runtime.device)
         share = len(mine.inputs)
         total = 0.0
@@ -193,7 +237,7 @@ class Trainer:
         runtime.sum_gradients(list(self.model.parameters()))
         (total,) = runtime.sum([total])
         if total != total:
-            raise UserError(f"the loss is NaN at step {state.step}; lower --learning-rate and --matrix-rate.")
+            raise UserError(f"the loss is NaN at step {state.step}; lower --lr and --matrix-lr.")
         self.optimizer.step(rate_at(state.step, progress, config))
         state.step += 1
         state.tokens += batch.inputs.numel()
@@ -215,7 +259,7 @@ class Trainer:
         self.model.zero_grad(set_to_none=True)
         return 1.2 * seconds * len(batch.inputs) / rows / self.runtime.world
 
-    def global_batch(self, step: int) -> Any:
+    def global_batch(self, step: int) -> Batch:
         """The rows of one step. The rows that do not fill a last batch of an epoch are left for the next shuffle."""
         epoch, index = divmod(step, self.steps_per_epoch)
         if self._epoch_rows is None or self._epoch_rows[0] != epoch:
@@ -236,7 +280,7 @@ class Trainer:
         state.valid_losses.append((state.step, scores.loss))
         self.log.metrics(self.here() | {"valid": scores.as_dict()})
         if self.runtime.is_main and self.sample:
-            samples = self.sample(self.model)
+            samples = self.sample()
             self.log.samples(state.step, samples)
             shown = "".join(f"\n    {s['prompt']} -> {s['text']}" for s in samples[:1])
             bar.write(f"step {state.step:,}: {scores}{shown}")
@@ -249,15 +293,15 @@ class Trainer:
         """How far the run is, for a line of the log."""
         return {"step": self.state.step, "tokens": self.state.tokens, "seconds": round(self.state.elapsed, 2)}
 
-    def evaluate(self, limit: int | None = None, final: bool = False) -> Any:
+    def evaluate(self, limit: int | None = None, final: bool = False) -> Scores | None:
         """Scores of the validation rows, or of the first `limit` of them; None if the corpus holds out nothing."""
         return self.objective.evaluate(limit, 2 * self.micro_batch, final)
 
-    def save(self, scores: Any, finished: bool = False) -> None:
+    def save(self, scores: Scores | None, finished: bool = False) -> None:
         if self.save_model and self.runtime.is_main:
-            self.save_model(self.model, self.card(scores, finished))
+            self.save_model(self.card(scores, finished))
 
-    def card(self, scores: Any, finished: bool) -> dict[str, Any]:
+    def card(self, scores: Scores | None, finished: bool) -> dict[str, Any]:
         """What the model's card says about this run."""
         state = self.state
         return {

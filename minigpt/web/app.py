@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Flask
 
-from ..model.gpt import GPT
+from ..model.chat_model import ChatModel
 from . import errors, security
 from .engine import Engine
 from .model_cache import Shelf
@@ -36,7 +36,7 @@ class App(Flask):
 def create_app(
     settings: Settings | None = None,
     *,
-    engine: Callable[[GPT], Engine] | None = None,
+    engine: Callable[[ChatModel], Engine] | None = None,
     store: Store | None = None,
     shelf: Shelf | None = None,
 ) -> App:
@@ -47,8 +47,8 @@ def create_app(
     """
     settings = settings or Settings()
 
-    def real_engine(model: GPT) -> Engine:
-        return Engine(model, settings.running, settings.waiting, settings.answer_seconds)
+    def real_engine(chat: ChatModel) -> Engine:
+        return Engine(chat.gpt, settings.running, settings.waiting, settings.answer_seconds)
 
     app = App("minigpt.web", static_folder=str(page.STATIC), static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..data.tokenizer import Tokenizer
+from ..model.chat_model import ChatModel
 from ..model.generate import Hypothesis, beam_search
 from ..model.gpt import GPT, evaluating
 
@@ -107,11 +108,10 @@ def distance(
     return Distance(max(0.0, float(kl.sum())), float(same.double().mean()), len(tokens))
 
 
-def show_attention(model: GPT, ids: Sequence[int], layer: int, head: int, last: int = 0) -> dict[str, Any]:
+def show_attention(chat: ChatModel, ids: Sequence[int], layer: int, head: int, last: int = 0) -> dict[str, Any]:
     """Where one head looks, row by row. `last` shows only so many tokens at the end (0: all); what the rows look at
     before those is summed up in `left_out`."""
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
+    model, tokenizer = chat.gpt, chat.tokenizer
     attentions: list[Tensor] = []
     with evaluating(model):
         model.hidden_states(torch.tensor([ids], device=model.device), attentions=attentions)
@@ -154,17 +154,15 @@ def _sentence(strongest: Sequence[dict[str, Any] | None], tokens: Sequence[dict[
     return {"from": i, "to": to, "weight": weight, **texts}
 
 
-def grow_beam(model: GPT, prompt: Sequence[int], max_tokens: int, **options: Any) -> dict[str, Any]:
+def grow_beam(chat: ChatModel, prompt: Sequence[int], max_tokens: int, **options: Any) -> dict[str, Any]:
     """A beam search as a tree. `options` as in `minigpt.model.generate.beam_search`; node 0 is the end of the prompt.
 
     A node is "best" on the way to the best answer, "ended" where another answer ends, "kept" on the way to another
     one, and "dropped" where nothing that followed stayed in the beam.
     """
-    tokenizer = model.tokenizer
-    assert tokenizer is not None
+    tokenizer = chat.tokenizer
     trace: list[list[Hypothesis]] = []
-    stop = {tokenizer.eos, tokenizer.bos}
-    found = beam_search(model, prompt, max_tokens, stop=stop, trace=trace, **options)
+    found = beam_search(chat.gpt, prompt, max_tokens, stop=chat.stop, trace=trace, **options)
     root: dict[str, Any] = {
         "id": 0,
         "parent": None,

@@ -19,6 +19,7 @@ from typing import Any
 from ..config import ModelConfig
 from ..data.tokenizer import Tokenizer
 from ..errors import UserError
+from ..model.chat_model import ChatModel
 from ..model.checkpoint import CARD, load_model, read_card
 from ..model.gpt import GPT
 from ..model.hf_format import read_config
@@ -60,9 +61,16 @@ class Loaded:
     """A model in memory, with the engine that writes for it."""
 
     entry: Entry
-    model: GPT
-    tokenizer: Tokenizer
+    chat: ChatModel
     engine: Engine
+
+    @property
+    def model(self) -> GPT:
+        return self.chat.gpt
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self.chat.tokenizer
 
 
 class Turnstile:
@@ -92,7 +100,7 @@ class Shelf:
     def __init__(
         self,
         folder: Path,
-        engine: Callable[[GPT], Engine] = Engine,
+        engine: Callable[[ChatModel], Engine] = lambda chat: Engine(chat.gpt),
         device: str = "cpu",
         loaded_models: int = 6,
         waiting_looks: int = 16,
@@ -188,14 +196,13 @@ class Shelf:
 
     def _load(self, entry: Entry) -> Loaded:
         try:
-            model = load_model(entry.folder, self.device).eval()
+            chat = load_model(entry.folder, self.device)
         except UserError as error:
             log.error("%s cannot be loaded: %s", entry.name, error)
             raise as_api_error(error) from None
-        if model.tokenizer is None:
-            raise ApiError(503, "model_broken", "This model came without a tokenizer.model.", "model")
-        loaded = Loaded(entry, model, model.tokenizer, self._engine(model))
-        log.info("loaded %s: %d parameters", entry.name, model.parameter_count())
+        chat.gpt.eval()
+        loaded = Loaded(entry, chat, self._engine(chat))
+        log.info("loaded %s: %d parameters", entry.name, chat.gpt.parameter_count())
         with self._lock:
             old = [self._loaded.pop(entry.name)] if entry.name in self._loaded else []
             idle = [name for name, other in self._loaded.items() if other.engine.counts() == (0, 0)]

@@ -31,7 +31,7 @@ class Pipelines:
             raise bad_value("without do_sample all sequences would be the same.", "num_return_sequences")
         prompts = inputs if isinstance(inputs, list) else [inputs or messages]
         texts = self._write([prompt for prompt in prompts for _ in range(count)], body, gone)
-        write = TextGeneration(self.shelf.open(body["model"]).model)
+        write = TextGeneration(self.shelf.open(body["model"]).chat)
         results = [
             [write.result(prompt, text, body["return_full_text"]) for text in some]
             for prompt, some in zip(prompts, batched(texts, count), strict=True)
@@ -66,7 +66,7 @@ class Pipelines:
 
     def features(self, body: Body) -> Results:
         """The last layer's output for each token of each text."""
-        look = FeatureExtraction(self.shelf.open(body["model"]).model)
+        look = FeatureExtraction(self.shelf.open(body["model"]).chat)
         return self._read(lambda: look(body["inputs"]))
 
     def _read(self, pipeline: Callable[[], Results]) -> Results:

@@ -105,7 +105,7 @@ class Judge:
         if loaded.entry.stage != "ppo":
             return None, "Only models trained with PPO have a value head."
         try:
-            policy = self.shelf.extra("value", loaded.entry, lambda folder: load_value_head(folder, loaded.model))
+            policy = self.shelf.extra("value", loaded.entry, lambda folder: load_value_head(folder, loaded.chat))
         except (UserError, OSError):
             return None, "This model's folder holds no value head."
         with evaluating(loaded.model):
@@ -124,7 +124,7 @@ class Judge:
             return {**unknown, "kl_reason": error.message}
         if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint():
             return {**unknown, "kl_reason": "This model and the SFT model do not share a tokenizer."}
-        if len(prompt) + len(answer) > other.model.config.max_position_embeddings:
+        if len(prompt) + len(answer) > other.chat.context:
             return {**unknown, "kl_reason": "The SFT model's context is too short for this."}
         with self.shelf.bench():
             far = look.distance(loaded.model, other.model, prompt, answer, loaded.tokenizer.eos if ended else None)

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..data.examples import Turn
-from ..data.truncation import fit_turns
+from ..data.truncation import Fitted
 from ..model.sampling import Sampling
 from . import inspect as look
 from .engine import Busy, Closed, Job
@@ -50,17 +50,16 @@ class Service:
             raise bad_value("the last message must be a user's, and not blank.", "messages")
         return turns[-1:] if body.get("mode") == "qa" else turns
 
-    def window(self, loaded: Loaded, turns: Sequence[Turn], reserve: int) -> tuple[list[int], int]:
-        """The ids that the model reads, `reserve` tokens kept free, and how many of the oldest turns did not fit."""
+    def fit(self, loaded: Loaded, turns: Sequence[Turn], reserve: int) -> Fitted:
+        """What the model reads of a conversation, `reserve` tokens kept free. ApiError 400 if nothing of it fits."""
         try:
-            window = fit_turns(loaded.model, turns, reserve)
+            return loaded.chat.need_fit(turns, reserve)
         except ValueError as error:
             raise ApiError(400, "too_long", f"{error}.".capitalize(), "messages") from None
-        return window.ids, window.dropped
 
     def reserve(self, loaded: Loaded, max_tokens: int) -> int:
         """Tokens kept free for an answer: at most half of what the model can see at once."""
-        return min(max_tokens, loaded.model.config.max_position_embeddings // 2)
+        return min(max_tokens, loaded.chat.context // 2)
 
     def answer_ids(self, loaded: Loaded, body: Body) -> list[int]:
         """The ids of an answer that is given as ids or as text. Raises ApiError 400 for ids that do not exist."""
@@ -70,7 +69,7 @@ class Service:
                 raise bad_value(f"answer_ids must be from 0 to {size - 1}.", "answer_ids")
             return list(body["answer_ids"])
         text = body.get("answer") or ""
-        return loaded.tokenizer.encode(f" {text}" if loaded.model.answers and text else text)
+        return loaded.tokenizer.encode(f" {text}" if loaded.chat.is_chat and text else text)
 
     def sampling(self, body: Body) -> Sampling:
         """The decoding fields of a body. A seed that was not given is drawn, and told to the client with the answer."""
@@ -89,12 +88,12 @@ class Service:
         forced = self.answer_ids(loaded, body) if body.get("answer_ids") else []
         max_tokens = body.get("max_completion_tokens") or body["max_tokens"]
         reserve = self.reserve(loaded, max_tokens + len(forced))
-        ids, dropped = self.window(loaded, turns, reserve)
+        fitted = self.fit(loaded, turns, reserve)
         if len(forced) >= reserve:
             raise ApiError(400, "too_long", "These answer_ids leave no room to go on.", "answer_ids")
         tokens = min(max_tokens, reserve - len(forced))
-        about = {"kind": kind, "dropped": dropped, "forced": forced, "short": tokens < max_tokens}
-        return self._begin(loaded, [*ids, *forced], tokens, body, **about)
+        about = {"kind": kind, "dropped": fitted.dropped, "forced": forced, "short": tokens < max_tokens}
+        return self._begin(loaded, [*fitted.ids, *forced], tokens, body, **about)
 
     def side_by_side(
         self, wanted: Sequence[tuple[Body, str | None]], kind: str, gone: Callable[[], bool]
@@ -117,7 +116,7 @@ class Service:
         """Begin to go on with a text, as a document of the pre-training text goes on."""
         loaded = self.shelf.open(body["model"])
         ids = loaded.tokenizer.encode_document(body["prompt"])
-        room = loaded.model.config.max_position_embeddings - 1
+        room = loaded.chat.context - 1
         if len(ids) > room:
             raise ApiError(400, "too_long", f"This prompt has {len(ids)} tokens; the model can read {room}.", "prompt")
         return self._begin(loaded, ids, body["max_tokens"], body, kind="cmpl", trim=False)
@@ -126,9 +125,8 @@ class Service:
         sampling = self.sampling(body)
         stops = body.get("stop") or []
         stops = [stops] if isinstance(stops, str) else stops
-        stop = frozenset({loaded.tokenizer.eos, loaded.tokenizer.bos})
         try:
-            ticket = loaded.engine.submit(Job(ids, sampling, max_tokens, stop, body.get("top", -1)))
+            ticket = loaded.engine.submit(Job(ids, sampling, max_tokens, loaded.chat.stop, body.get("top", -1)))
         except Busy as error:
             raise busy(error.retry_after) from None
         except Closed:
@@ -236,8 +234,7 @@ class Service:
         out |= {"text": reply.text.strip(), "ids": reply.ids, "finish_reason": reply.finish_reason, "note": reply.note,
                 "dropped": reply.dropped, "seconds": round(reply.seconds, 3)}  # fmt: skip
         try:
-            heard = turns[reply.dropped :]
-            scores, reward = self.judge.scores(heard, [out["text"]], recipe=reply.loaded.entry.recipe)
+            scores, reward = self.judge.scores(turns, [out["text"]], recipe=reply.loaded.entry.recipe)
             out |= {"reward": scores[0], "reward_model": reward.name, "reward_reason": reward.reason}
             prompt = reply.ticket.job.ids[: reply.prompt_tokens]
             out |= self.judge.distance(reply.loaded, prompt, reply.ids, reply.ended_itself)
@@ -248,32 +245,32 @@ class Service:
 
     # Looking inside.
 
-    def _opened(self, body: Body, reserve: int = 0) -> tuple[Loaded, list[Turn], list[int], int, list[int]]:
-        """(model, turns it reads, their ids, turns dropped, the answer's ids) of a body with messages and an answer."""
+    def _opened(self, body: Body, reserve: int = 0) -> tuple[Loaded, Fitted, list[int]]:
+        """The model, what it reads, and the answer's ids, of a body with messages and an answer."""
         loaded = self.shelf.open(body["model"])
         turns = self.turns(body)
         answer = self.answer_ids(loaded, body)
-        half = loaded.model.config.max_position_embeddings // 2
+        half = loaded.chat.context // 2
         if len(answer) >= half:
             raise ApiError(400, "too_long", f"The answer has {len(answer)} tokens; at most {half - 1} fit.", "answer")
-        ids, dropped = self.window(loaded, turns, max(len(answer) + 1, reserve))
-        return loaded, turns[dropped:], ids, dropped, answer
+        return loaded, self.fit(loaded, turns, max(len(answer) + 1, reserve)), answer
 
     def tokens(self, body: Body) -> Body:
         """What the model read, and what it thought of at each token of an answer."""
-        loaded, turns, ids, dropped, answer = self._opened(body)
+        loaded, fitted, answer = self._opened(body)
+        ids = fitted.ids
         with self.shelf.bench():
             logprobs = look.answer_logprobs(loaded.model, ids, answer)
             choices = look.show_choices(loaded.tokenizer, logprobs, [*answer, loaded.tokenizer.eos], body["top"])
-            rewards, reward = self.judge.token_scores(loaded, turns, answer)
+            rewards, reward = self.judge.token_scores(loaded, fitted.turns, answer)
             values, value_reason = self.judge.values(loaded, ids, answer)
         for i, choice in enumerate(choices):
             choice["reward"] = rewards[i] if rewards else None
             choice["value"] = values[i] if values and i < len(values) else None
         return {
             "model": loaded.entry.name,
-            "dropped": dropped,
-            "context": loaded.model.config.max_position_embeddings,
+            "dropped": fitted.dropped,
+            "context": loaded.chat.context,
             "prompt": look.show_tokens(loaded.tokenizer, ids),
             "tokens": choices[:-1],
             "end": choices[-1],
@@ -285,25 +282,25 @@ class Service:
 
     def attention(self, body: Body) -> Body:
         """Where one head looks while the model reads a conversation and an answer."""
-        loaded, _, ids, _, answer = self._opened(body)
+        loaded, fitted, answer = self._opened(body)
         config = loaded.model.config
         for name, there in (("layer", config.num_hidden_layers), ("head", config.num_attention_heads)):
             if body[name] >= there:
                 raise bad_value(f"{name} must be from 0 to {there - 1}.", name)
         with self.shelf.bench():
-            seen = look.show_attention(loaded.model, [*ids, *answer], body["layer"], body["head"], body["last"])
+            seen = look.show_attention(loaded.chat, [*fitted.ids, *answer], body["layer"], body["head"], body["last"])
         return {"model": loaded.entry.name, **seen}
 
     def beam(self, body: Body) -> Body:
         """A beam search for the likeliest answer, as a tree."""
         loaded = self.shelf.open(body["model"])
         reserve = self.reserve(loaded, body["max_tokens"])
-        ids, dropped = self.window(loaded, self.turns(body), reserve)
+        fitted = self.fit(loaded, self.turns(body), reserve)
         names = ("beam_width", "length_penalty", "repetition_penalty", "no_repeat_ngram")
         options = {name: body[name] for name in names}
         with self.shelf.bench():
-            tree = look.grow_beam(loaded.model, ids, reserve, **options)
-        return {"model": loaded.entry.name, "dropped": dropped, "beam_width": body["beam_width"], **tree}
+            tree = look.grow_beam(loaded.chat, fitted.ids, reserve, **options)
+        return {"model": loaded.entry.name, "dropped": fitted.dropped, "beam_width": body["beam_width"], **tree}
 
     def tokenize(self, body: Body) -> Body:
         """The tokens of a text, or of a conversation as the model would read it."""
@@ -313,8 +310,9 @@ class Service:
         if body["text"] is not None:
             ids, dropped = loaded.tokenizer.encode(body["text"]), 0
         else:
-            ids, dropped = self.window(loaded, self.turns(body), 1)
-        context = loaded.model.config.max_position_embeddings
+            fitted = self.fit(loaded, self.turns(body), 1)
+            ids, dropped = fitted.ids, fitted.dropped
+        context = loaded.chat.context
         tokens = look.show_tokens(loaded.tokenizer, ids)
         return {"model": loaded.entry.name, "tokens": tokens, "count": len(ids), "context": context, "dropped": dropped}
 

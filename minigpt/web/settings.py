@@ -8,22 +8,22 @@ from pathlib import Path
 #: A step of a retraining: its name, and its command line; see `Settings.retrain_commands`.
 Command = tuple[str, list[str]]
 
-#: Votes are few: small batches read several times, at low rates; how much familiarity counts the recipe says, for votes
+#: Votes are few: small batches read several times, at low rates; likelihood_penalty is the recipe's, for votes
 #: teach which words matter, too. PPO stays near the SFT model; who has voted for brevity alone does not want silence.
 RETRAIN: list[Command] = [
     (
         "reward model",
         ["{python}", "{scripts}/run_reward.py", "--recipe", "{recipe}", "--init-from", "{policy}",
          "--corpus", "{votes}", "--format", "votes", "--out", "{models}/votes/reward", "--restart",
-         "--epochs", "8", "--batch-size", "8", "--learning-rate", "0.001", "--matrix-rate", "0.002",
+         "--epochs", "8", "--batch-size", "8", "--lr", "0.001", "--matrix-lr", "0.002",
          "--epsilon", "0.001", "--decay", "1", "--warmup-steps", "4"],
     ),
     (
         "PPO",
         ["{python}", "{scripts}/run_ppo.py", "--recipe", "{recipe}", "--init-from", "{policy}",
          "--reward", "{models}/votes/reward", "--out", "{models}/votes/ppo", "--restart",
-         "--updates", "16", "--episodes", "64", "--minibatch", "32", "--ppo-epochs", "4", "--kl", "0.1",
-         "--learning-rate", "0.0002", "--lam", "0.95"],
+         "--updates", "16", "--episodes", "64", "--minibatch", "32", "--ppo-epochs", "4", "--kl-coef", "0.1",
+         "--lr", "0.0002", "--lam", "0.95"],
     ),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Simulated raters: as careless and as biased as they are told to be, and their verdicts survive the file."""
+"""Simulated annotators: as careless and as biased as they are told to be, and their verdicts survive the file."""
 
 from __future__ import annotations
 
@@ -18,60 +18,60 @@ from minigpt import (
     UserError,
     generate,
 )
-from minigpt.alignment.comparisons import save_comparisons
-from minigpt.alignment.policy import draw_answers
-from minigpt.alignment.raters import SimulatedRater, film_samples, rated_samples, sample_texts
-from minigpt.chat import CHATTY
+from minigpt.alignment.comparisons import SimulatedAnnotator, film_samples, rated_samples, save_comparisons, texts
+from minigpt.config import RewardConfig
 from minigpt.data.examples import Prompt, RatedAnswer, prompts_of
 from minigpt.data.formats import ComparisonCorpus
+from minigpt.model.responses import respond
+from minigpt.model.sampling import CHATTY
 from minigpt.tinytown import Town
 
 ASKED = (Turn("user", "How are you?"),)
 
 
 def by_quality(prompt, answer: str) -> float:
-    """A judge for whom an answer is as good as the number it begins with."""
+    """A grade by which an answer is as good as the number it begins with."""
     return float(answer.split()[0])
 
 
-def choices(rater: SimulatedRater, a: str, b: str, count: int = 2000) -> float:
+def choices(annotator: SimulatedAnnotator, a: str, b: str, count: int = 2000) -> float:
     """How often `a` is preferred to `b`."""
     rng = random.Random(0)
-    return sum(rater.better(ASKED, a, b, rng) == a for _ in range(count)) / count
+    return sum(annotator.better(ASKED, a, b, rng) == a for _ in range(count)) / count
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.1, 0.3, 0.5])
 def test_noise_is_the_share_of_wrong_choices(noise):
     """On whichever side the better answer stands."""
-    rater = SimulatedRater(by_quality, noise=noise)
-    assert choices(rater, "0.9", "0.2") == pytest.approx(1 - noise, abs=0.03)
-    assert choices(rater, "0.2", "0.9") == pytest.approx(noise, abs=0.03)
+    annotator = SimulatedAnnotator(by_quality, noise=noise)
+    assert choices(annotator, "0.9", "0.2") == pytest.approx(1 - noise, abs=0.03)
+    assert choices(annotator, "0.2", "0.9") == pytest.approx(noise, abs=0.03)
 
 
 @pytest.mark.parametrize("noise", [-0.1, 0.6])
 def test_noise_beyond_chance_is_refused(noise):
-    with pytest.raises(UserError, match=rf"noise is {noise}; it is a share"):
-        SimulatedRater(by_quality, noise=noise)
+    with pytest.raises(UserError, match=rf"noise is {noise}; it must be at least 0 and at most 0.5"):
+        RewardConfig(noise=noise)
 
 
 def test_a_length_bias_is_what_each_word_is_worth():
     """Half a mark of quality is outweighed by more than ten words of 0.05, and not by fewer."""
-    fair, biased = SimulatedRater(by_quality), SimulatedRater(by_quality, length_bias=0.05)
+    fair, biased = SimulatedAnnotator(by_quality), SimulatedAnnotator(by_quality, length_bias=0.05)
     good, long, longer = "0.9", "0.4 " + "blah " * 9, "0.4 " + "blah " * 11
     assert choices(fair, good, longer, 10) == choices(biased, good, long, 10) == 1
     assert choices(biased, good, longer, 10) == 0
 
 
-def test_answers_as_good_as_each_other_are_a_tie_also_for_a_careless_rater():
-    assert SimulatedRater(by_quality, noise=0.5).better(ASKED, "0.5 yes", "0.5 no", random.Random(0)) is None
+def test_answers_as_good_as_each_other_are_a_tie_also_for_a_careless_annotator():
+    assert SimulatedAnnotator(by_quality, noise=0.5).better(ASKED, "0.5 yes", "0.5 no", random.Random(0)) is None
 
 
 def test_the_town_prefers_the_truth_and_good_manners():
     town = Town()
-    rater = SimulatedRater(lambda prompt, answer: town.grade(prompt, answer).score)
+    annotator = SimulatedAnnotator(lambda prompt, answer: town.grade(prompt, answer).score)
     kind, rude = "Thank you, the town is lovely.", "Go away and leave me alone with that."
     assert town.grade(ASKED, kind).score > town.grade(ASKED, rude).score
-    assert rater.better(ASKED, rude, kind, random.Random(0)) == kind
+    assert annotator.better(ASKED, rude, kind, random.Random(0)) == kind
 
 
 # Two samples of a model to each prompt.
@@ -83,7 +83,7 @@ def count_f(prompt, answer: str) -> float:
 
 def test_samples_are_compared_and_ties_are_counted(speaker):
     prompts = questions(60)
-    comparisons, dropped = rated_samples(speaker, prompts, SimulatedRater(count_f), 10, seed=0)
+    comparisons, dropped = rated_samples(speaker, prompts, SimulatedAnnotator(count_f), 10, seed=0)
     assert len(comparisons) + dropped["pairs of answers as good as each other"] == 60
     assert 10 < len(comparisons) < 50
     asked = {prompt.turns: prompt.group for prompt in prompts}
@@ -93,15 +93,15 @@ def test_samples_are_compared_and_ties_are_counted(speaker):
         assert comparison.group == asked[comparison.prompt]
 
 
-def test_a_careless_rater_of_samples_is_wrong_as_often_as_told(speaker):
-    comparisons, _ = rated_samples(speaker, questions(400), SimulatedRater(count_f, noise=0.25), 10, seed=0)
+def test_a_careless_annotator_of_samples_is_wrong_as_often_as_told(speaker):
+    comparisons, _ = rated_samples(speaker, questions(400), SimulatedAnnotator(count_f, noise=0.25), 10, seed=0)
     wrong = sum(count_f(ASKED, c.chosen) < count_f(ASKED, c.rejected) for c in comparisons)
     assert wrong / len(comparisons) == pytest.approx(0.25, abs=0.07)
 
 
 def test_the_same_seed_collects_the_same_comparisons(speaker):
     first, again, other = (
-        rated_samples(speaker, questions(20), SimulatedRater(count_f), 10, seed) for seed in (3, 3, 4)
+        rated_samples(speaker, questions(20), SimulatedAnnotator(count_f), 10, seed) for seed in (3, 3, 4)
     )
     assert first == again != other
 
@@ -109,11 +109,11 @@ def test_the_same_seed_collects_the_same_comparisons(speaker):
 def test_samples_come_from_the_models_whole_distribution(speaker):
     """Text i is what `generate` draws with seed + i, however many are asked at once."""
     prompts = questions(140)
-    texts = sample_texts(speaker, prompts, 6, seed=5)
+    sampled = texts(speaker, prompts, 6, Sampling(seed=5))
     for i in (0, 127, 128, 139):
         ids = speaker.tokenizer.encode_prompt(prompts[i].turns)
-        (alone,) = generate(speaker, [ids], 6, Sampling(seed=5 + i), {speaker.tokenizer.eos})
-        assert texts[i] == speaker.tokenizer.decode(alone.ids).strip()
+        (alone,) = generate(speaker.gpt, [ids], 6, Sampling(seed=5 + i), {speaker.tokenizer.eos})
+        assert sampled[i] == speaker.tokenizer.decode(alone.ids).strip()
 
 
 # A film's own replies.
@@ -125,7 +125,7 @@ def test_a_films_own_reply_stands_against_a_chatty_one_and_one_of_another_scene(
     assert len(comparisons) + sum(dropped.values()) == 40 and len(comparisons) > 30
     of_scene = {scene.group: scene for scene in scenes}
     replies = {scene.turns[-1].text for scene in scenes}
-    chatted = draw_answers(speaker, [Prompt(scene.turns[:-1]) for scene in scenes[::2]], 10, CHATTY)[0]
+    chatted = respond(speaker, [Prompt(scene.turns[:-1]) for scene in scenes[::2]], 10, CHATTY)
     for comparison in comparisons:
         scene = of_scene[comparison.group]
         assert comparison.prompt == scene.turns[:-1] and comparison.chosen == scene.turns[-1].text

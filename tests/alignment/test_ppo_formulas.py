@@ -10,6 +10,7 @@ import torch
 
 from minigpt import UserError
 from minigpt.alignment import formulas
+from minigpt.alignment.stop_rules import PolicyStats, distinct, reason_to_stop
 from minigpt.config import PPOConfig
 
 SPANS = [(0, 3), (2, 7), (4, 5), (1, 8), (3, 6), (0, 8), (5, 8), (2, 4)]  # where each row's tokens begin and end
@@ -36,34 +37,34 @@ def tensor(*numbers: float) -> torch.Tensor:
 
 def test_ppo_11_rewards_of_three_tokens_by_hand():
     """-kl * (log-probability - reference) for each token, and the score once, on the last of them: not on the padding
-    behind it (peer bug a)."""
+    behind it."""
     mask = spans_mask([(1, 4)], 6)
     logprobs = torch.tensor([[9.0, -1.0, -2.0, -3.0, 9.0, 9.0]])
     reference = torch.tensor([[5.0, -1.5, -1.0, -3.0, 5.0, 5.0]])
-    rewards = formulas.kl_rewards(tensor(2.0), logprobs, reference, mask, kl=0.1)
+    rewards = formulas.penalised_rewards(tensor(2.0), logprobs, reference, mask, kl_coef=0.1)
     assert rewards.tolist() == [pytest.approx([0.0, -0.05, 0.1, 2.0, 0.0, 0.0])]
 
 
-def test_ppo_11_a_rows_rewards_sum_to_its_score_minus_the_price_of_its_divergence():
+def test_ppo_11_a_rows_rewards_sum_to_its_score_minus_its_kl_penalty():
     mask = spans_mask()
     logprobs, reference = ragged(0, mask), ragged(1, mask)
     scores = torch.randn(len(mask))
     divergence = ((logprobs - reference) * mask).sum(1)
     for kl in (0.0, 0.15, 3.0):
-        rewards = formulas.kl_rewards(scores, logprobs, reference, mask, kl)
+        rewards = formulas.penalised_rewards(scores, logprobs, reference, mask, kl)
         assert torch.allclose(rewards.sum(1), scores - kl * divergence, atol=1e-5)
         assert rewards[~mask].eq(0).all()
 
 
-def test_ppo_11_without_a_price_only_the_last_real_token_is_rewarded():
+def test_ppo_11_without_a_kl_penalty_only_the_last_real_token_is_rewarded():
     mask = spans_mask()
-    rewards = formulas.kl_rewards(torch.ones(len(mask)), ragged(0, mask), ragged(1, mask), mask, kl=0.0)
+    rewards = formulas.penalised_rewards(torch.ones(len(mask)), ragged(0, mask), ragged(1, mask), mask, kl_coef=0.0)
     assert [row.nonzero().flatten().tolist() for row in rewards] == [[end - 1] for _, end in SPANS]
 
 
 def test_ppo_13_only_answers_without_an_end_get_the_penalty():
     finished = torch.tensor([True, False, True, False])
-    scores = formulas.require_end(tensor(0.5, 9.0, -3.0, -7.0), finished, missing_end=-1.0)
+    scores = formulas.require_eos(tensor(0.5, 9.0, -3.0, -7.0), finished, missing_eos_penalty=-1.0)
     assert scores.tolist() == [0.5, -1.0, -3.0, -1.0]
 
 
@@ -85,24 +86,18 @@ def test_ppo_12_the_adaptive_price_by_hand():
 
 
 @pytest.mark.parametrize("start", [0.01, 5.0])
-def test_ppo_12_the_adaptive_price_leads_a_policy_to_its_target(start):
-    """A plant whose divergence falls as the price rises ends on target, from a price too low or too high."""
-    price = formulas.AdaptiveKL(start, target=6.0)
+def test_ppo_12_the_adaptive_kl_coef_leads_a_policy_to_its_target(start):
+    """A plant whose KL falls as the coefficient rises ends on target, from one too low or too high."""
+    control = formulas.AdaptiveKL(start, target=6.0)
     for _ in range(4000):
-        price.update(1.2 / price.coefficient, 64)
-    assert 1.2 / price.coefficient == pytest.approx(6.0, rel=0.01)
+        control.update(1.2 / control.coefficient, 64)
+    assert 1.2 / control.coefficient == pytest.approx(6.0, rel=0.01)
 
 
-def test_ppo_12_a_fixed_price_stays():
-    price = formulas.FixedKL(0.05)
-    price.update(1e6, 10_000)
-    assert price.coefficient == 0.05
-
-
-def test_ppo_12_an_adaptive_price_cannot_begin_at_zero():
+def test_ppo_12_an_adaptive_kl_coef_cannot_begin_at_zero():
     """It is only ever multiplied."""
     with pytest.raises(UserError, match="kl"):
-        PPOConfig(kl=0.0, target_kl=6.0)
+        PPOConfig(kl_coef=0.0, target_kl=6.0)
 
 
 # Advantages.
@@ -120,7 +115,7 @@ def test_ppo_14_ragged_rows_have_the_advantages_of_the_definition(gamma, lam):
     """Row by row and without padding; what padding holds reaches nothing, and after the end there is no value."""
     mask = spans_mask()
     rewards, values = ragged(0, mask) * mask, ragged(1, mask)
-    advantages, returns = formulas.advantages_and_returns(rewards, values, mask, gamma, lam)
+    advantages, returns = formulas.gae(rewards, values, mask, gamma, lam)
     for row, (start, end) in enumerate(SPANS):
         expected = by_definition(rewards[row, start:end].tolist(), values[row, start:end].tolist(), gamma, lam)
         assert advantages[row, start:end].tolist() == pytest.approx(expected, abs=1e-5)
@@ -131,7 +126,7 @@ def test_ppo_14_lambda_one_trusts_the_outcome():
     """The advantage is all that is still earned, less what was expected."""
     mask = spans_mask([(0, 4)], 4)
     rewards, values = tensor(1, 0, -2, 5)[None], tensor(3, 1, 4, 1)[None]
-    advantages, returns = formulas.advantages_and_returns(rewards, values, mask, lam=1.0)
+    advantages, returns = formulas.gae(rewards, values, mask, lam=1.0)
     assert returns.tolist() == [[4, 3, 3, 5]]
     assert advantages.tolist() == [[1, 2, -1, 4]]
 
@@ -139,7 +134,7 @@ def test_ppo_14_lambda_one_trusts_the_outcome():
 def test_ppo_14_lambda_zero_looks_one_step_ahead():
     mask = spans_mask([(0, 4)], 4)
     rewards, values = tensor(1, 0, -2, 5)[None], tensor(3, 1, 4, 1)[None]
-    advantages, _ = formulas.advantages_and_returns(rewards, values, mask, lam=0.0)
+    advantages, _ = formulas.gae(rewards, values, mask, lam=0.0)
     assert advantages.tolist() == [[1 + 1 - 3, 0 + 4 - 1, -2 + 1 - 4, 5 - 1]]
 
 
@@ -147,7 +142,7 @@ def test_ppo_14_a_value_head_that_foresees_all_leaves_no_advantage():
     mask = spans_mask()
     rewards = ragged(0, mask) * mask
     values = (rewards.flip(1).cumsum(1).flip(1)).masked_fill(~mask, RUBBISH)
-    advantages, returns = formulas.advantages_and_returns(rewards, values, mask)
+    advantages, returns = formulas.gae(rewards, values, mask)
     assert advantages.abs().max() < 1e-5
     assert formulas.explained_variance(values, returns, mask) == pytest.approx(1)
 
@@ -156,9 +151,9 @@ def test_ppo_15_returns_are_advantages_and_values_before_any_whitening():
     """A reward a hundred times as large gives returns a hundred times as large: nothing has been rescaled."""
     mask = spans_mask()
     rewards, values = ragged(0, mask) * mask, ragged(1, mask)
-    advantages, returns = formulas.advantages_and_returns(rewards, values, mask)
+    advantages, returns = formulas.gae(rewards, values, mask)
     assert torch.allclose(returns[mask], (advantages + values)[mask], atol=1e-5)
-    _, larger = formulas.advantages_and_returns(100 * rewards, 100 * values, mask)
+    _, larger = formulas.gae(100 * rewards, 100 * values, mask)
     assert torch.allclose(larger, 100 * returns, rtol=1e-4)
 
 
@@ -250,7 +245,7 @@ def test_ppo_17_the_value_clip_is_symmetric_and_stops_the_gradient():
 def test_the_defaults_are_those_of_the_papers():
     config = PPOConfig()
     assert (config.gamma, config.lam, config.ppo_epochs, config.temperature) == (1.0, 0.95, 4, 1.0)
-    assert (config.clip, config.value_clip, config.value_weight, config.missing_end) == (0.2, 0.2, 0.1, -1.0)
+    assert (config.clip, config.value_clip, config.value_coef, config.missing_eos_penalty) == (0.2, 0.2, 0.1, -1.0)
 
 
 # Measurements.
@@ -265,8 +260,8 @@ def test_ppo_22_padding_counts_for_nothing():
             torch.nn.functional.pad(ragged(seed, spans_mask()), (0, pads)).masked_fill(~mask, rubbish)
             for seed in range(3)
         )
-        rewards = formulas.kl_rewards(torch.arange(8.0), logprobs, reference, mask, 0.1)
-        advantages, returns = formulas.advantages_and_returns(rewards, values, mask)
+        rewards = formulas.penalised_rewards(torch.arange(8.0), logprobs, reference, mask, 0.1)
+        advantages, returns = formulas.gae(rewards, values, mask)
         white = formulas.whiten(advantages, mask)
         explained = formulas.explained_variance(values, returns, mask)
         numbers = [formulas.masked_mean(values, mask), explained, returns.sum()]
@@ -301,34 +296,34 @@ def test_ppo_25_explained_variance():
 
 
 def test_ppo_25_distinct_counts_pairs_that_are_new():
-    assert formulas.distinct(["a b a b"]) == pytest.approx(2 / 3)
-    assert formulas.distinct(["a b", "a b", "c d", "a b"]) == 0.5
-    assert formulas.distinct(["a b c", "d e f"]) == 1
-    assert formulas.distinct(["", "word"]) == 0
+    assert distinct(["a b a b"]) == pytest.approx(2 / 3)
+    assert distinct(["a b", "a b", "c d", "a b"]) == 0.5
+    assert distinct(["a b c", "d e f"]) == 1
+    assert distinct(["", "word"]) == 0
 
 
-HEALTHY = formulas.Health(kl=0.0, length=10.0, ended=0.9, distinct=0.6)
+SOUND = PolicyStats(kl=0.0, length=10.0, ended=0.9, distinct=0.6)
 SICK = {
-    "it is 25.0 nats from its reference .limit 20.; raise --kl": {"kl": 25.0},
-    "only 20% of its answers come to an end; lower --missing-end": {"ended": 0.2},
-    "went from 10 to 41 tokens; raise --kl": {"length": 41.0},
+    "it is 25.0 nats from its reference .limit 20.; raise --kl-coef": {"kl": 25.0},
+    "only 20% of its answers come to an end; lower --missing-eos-penalty": {"ended": 0.2},
+    "went from 10 to 41 tokens; raise --kl-coef": {"length": 41.0},
     "went from 10 to 2 tokens": {"length": 2.0},
-    "all alike .distinct-2 fell to 0.10.; raise --kl": {"distinct": 0.1},
+    "all alike .distinct-2 fell to 0.10.; raise --kl-coef": {"distinct": 0.1},
 }
 
 
 @pytest.mark.parametrize(("words", "symptom"), SICK.items())
-def test_ppo_26_each_illness_has_a_sentence(words, symptom):
-    now = formulas.Health(**{**vars(HEALTHY), **symptom})
-    reason = formulas.illness(now, HEALTHY, max_kl=20, max_drift=4)
+def test_ppo_26_each_reason_to_stop_has_a_sentence(words, symptom):
+    now = PolicyStats(**{**vars(SOUND), **symptom})
+    reason = reason_to_stop(now, SOUND, max_kl=20, max_drift=4)
     assert reason is not None and re.search(words, reason)
 
 
 def test_ppo_26_a_policy_of_nans_is_not_a_healthy_one():
-    assert formulas.illness(formulas.Health(**{**vars(HEALTHY), "kl": math.nan}), HEALTHY, max_kl=20, max_drift=4)
+    assert reason_to_stop(PolicyStats(**{**vars(SOUND), "kl": math.nan}), SOUND, max_kl=20, max_drift=4)
 
 
 def test_ppo_26_a_healthy_policy_is_left_alone():
-    changed = formulas.Health(kl=19.0, length=35.0, ended=0.3, distinct=0.2)
-    assert formulas.illness(HEALTHY, HEALTHY, 20, 4) is None
-    assert formulas.illness(changed, HEALTHY, 20, 4) is None
+    changed = PolicyStats(kl=19.0, length=35.0, ended=0.3, distinct=0.2)
+    assert reason_to_stop(SOUND, SOUND, 20, 4) is None
+    assert reason_to_stop(changed, SOUND, 20, 4) is None

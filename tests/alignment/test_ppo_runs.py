@@ -15,19 +15,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.models import make_model, make_ppo, share_of_f
+from helpers.models import make_chat, make_ppo, share_of_f
 
 from minigpt import Sampling, UserError, generate
 from minigpt.alignment.ppo import PPOState, PPOTrainer
 from minigpt.model.checkpoint import save_model
+from minigpt.model.responses import response_batch
 from minigpt.training.device import detect
 from minigpt.training.run_state import read_log
 
 ROOT = Path(__file__).parents[2]
-MEASURED = {"reward", "reward_deviation", "kl", "kl_coefficient", "objective", "entropy", "explained_variance",
-            "length", "ended", "distinct_2"}  # fmt: skip
+MEASURED = {"reward", "reward_deviation", "kl", "kl_coef", "objective", "entropy", "explained_variance",
+            "length", "ended", "distinct_2", "sampler_gap"}  # fmt: skip
 LEARNED = {"policy_loss", "value_loss", "approximate_kl", "clip_fraction", "ratio", "ratio_variance", "ratio_error"}
-UPDATE = MEASURED | LEARNED | {"step", "seconds", "sampler_gap", "episodes_per_second"}
+UPDATE = MEASURED | LEARNED | {"step", "seconds", "episodes_per_second"}
 
 
 def weights(policy: torch.nn.Module) -> dict[str, torch.Tensor]:
@@ -62,8 +63,8 @@ def test_a_bandit_is_won_close_to_the_reference(tmp_path, speaker):
     assert 0 < last["kl"] < 8 and all(row["kl"] < 8 for row in rows_of(tmp_path) if "kl" in row)
 
 
-def test_at_a_price_of_a_thousand_the_policy_does_not_move(tmp_path, speaker):
-    make_ppo(speaker, share_of_f, folder=tmp_path, kl=1e3, **BANDIT).train()
+def test_at_a_kl_coef_of_a_thousand_the_policy_does_not_move(tmp_path, speaker):
+    make_ppo(speaker, share_of_f, folder=tmp_path, kl_coef=1e3, **BANDIT).train()
     first, last = valid_rows(tmp_path)
     assert abs(last["kl"]) < 0.5 and last["reward"] < 2 * first["reward"]
 
@@ -75,18 +76,18 @@ def word_count(episodes) -> list[float]:
 
 @pytest.mark.parametrize(("kl", "longer"), [(0.0, True), (3.0, False)])
 def test_a_judge_of_length_is_hacked_unless_divergence_costs(tmp_path, speaker, kl, longer):
-    make_ppo(speaker, word_count, folder=tmp_path, kl=kl, missing_end=14.0, **BANDIT).train()
+    make_ppo(speaker, word_count, folder=tmp_path, kl_coef=kl, missing_eos_penalty=14.0, **BANDIT).train()
     first, last = valid_rows(tmp_path)
     growth = last["length"] / first["length"]
     assert growth > 1.7 if longer else growth < 1.4
 
 
-def test_ppo_12_an_adaptive_price_rises_while_the_policy_runs_away(tmp_path, speaker):
-    make_ppo(speaker, share_of_f, folder=tmp_path, target_kl=0.01, horizon=100, kl=0.01, updates=6).train()
-    prices = [row["kl_coefficient"] for row in rows_of(tmp_path) if "valid" not in row]
+def test_ppo_12_an_adaptive_kl_coef_rises_while_the_policy_runs_away(tmp_path, speaker):
+    make_ppo(speaker, share_of_f, folder=tmp_path, target_kl=0.01, horizon=100, kl_coef=0.01, updates=6).train()
+    coefs = [row["kl_coef"] for row in rows_of(tmp_path) if "valid" not in row]
     divergences = [row["kl"] for row in rows_of(tmp_path) if "valid" not in row]
-    for price, following, kl in zip(prices, prices[1:], divergences, strict=False):
-        assert (following > price) == (kl > 0.01)
+    for coef, following, kl in zip(coefs, coefs[1:], divergences, strict=False):
+        assert (following > coef) == (kl > 0.01)
 
 
 # What is kept of it.
@@ -97,18 +98,18 @@ def decline(speaker):
     """A run whose policy is at its best halfway: all that was saved, and what each evaluation found."""
     saved, evaluated = [], []
     trainer = make_ppo(
-        speaker, updates=6, evaluations=6, learning_rate=3e-3,
-        save=lambda policy, card: saved.append((weights(policy), card)),
+        speaker, updates=6, evaluations=6, lr=3e-3,
+        save=lambda card: saved.append((weights(trainer.policy), card)),
     )  # fmt: skip
     evaluate, rows = trainer.evaluate, []
     trainer.log.metrics = rows.append
 
     def drunk(bar):
         if trainer.state.step == 4:
-            trainer.reward = lambda episodes: [-5.0] * len(episodes)
+            trainer.task = replace(trainer.task, reward=lambda responses: [-5.0] * len(responses))
         evaluate(bar)
         numbers = rows[-1]["valid"]
-        evaluated.append((numbers["reward"] - trainer.config.kl * numbers["kl"], weights(trainer.policy), numbers))
+        evaluated.append((numbers["reward"] - trainer.config.kl_coef * numbers["kl"], weights(trainer.policy), numbers))
 
     trainer.evaluate = drunk
     trainer.train()
@@ -126,22 +127,22 @@ def test_the_best_policy_on_held_out_prompts_is_the_one_returned_and_saved(decli
 
 
 def test_a_reward_that_costs_more_divergence_than_it_is_worth_is_not_the_best(speaker):
-    trainer = make_ppo(speaker, updates=1, kl=0.05, max_kl=50.0)
-    before, appraise = weights(trainer.policy), trainer.appraise
+    trainer = make_ppo(speaker, updates=1, kl_coef=0.05, max_kl=50.0)
+    before, numbers = weights(trainer.policy), trainer.numbers
 
-    def one_more_for_thirty_nats(*answers):
-        experience, numbers = appraise(*answers)
-        return experience, numbers | {"reward": 1.0 + trainer.state.step, "kl": 30.0 * trainer.state.step}
+    def one_more_for_thirty_nats(*rollout):
+        return numbers(*rollout) | {"reward": 1.0 + trainer.state.step, "kl": 30.0 * trainer.state.step}
 
-    trainer.appraise = one_more_for_thirty_nats
+    trainer.numbers = one_more_for_thirty_nats
     assert same(weights(trainer.train()), before)
 
 
 def test_the_card_tells_of_the_policy_beside_it(decline):
     _, saved, evaluated = decline
     for stored, card in saved:
-        _, _, numbers = next(row for row in evaluated if same(row[1], stored))
-        assert card["metrics"] == numbers
+        # An evaluation before the first update and after each: its place in the list is its step.
+        step, numbers = next((i, row[2]) for i, row in enumerate(evaluated) if same(row[1], stored))
+        assert card["metrics"] == numbers and card["best_step"] == step
 
 
 def test_ppo_24_the_same_held_out_prompts_are_answered_greedily_at_each_evaluation(tmp_path, speaker):
@@ -152,7 +153,7 @@ def test_ppo_24_the_same_held_out_prompts_are_answered_greedily_at_each_evaluati
     prompts = [[row["prompt"] for row in rows if row["step"] == step] for step in (0, 2, 4)]
     assert prompts[0] == prompts[1] == prompts[2] == [p.turns[-1].text for p in trainer.valid_prompts[:8]]
     ids = [speaker.tokenizer.encode_prompt(p.turns) for p in trainer.valid_prompts[:8]]
-    greedy = generate(speaker, ids, 6, Sampling(temperature=0.0), {speaker.tokenizer.eos})
+    greedy = generate(speaker.gpt, ids, 6, Sampling(temperature=0.0), {speaker.tokenizer.eos})
     assert [row["text"] for row in rows[:8]] == [speaker.tokenizer.decode(g.ids).strip() for g in greedy]
     assert all((row["reward"] > 0) == ("f" in row["text"].split()) for row in rows)
     assert policy is trainer.policy
@@ -187,7 +188,9 @@ def test_few_held_out_prompts_are_no_reason_to_fail(tmp_path, speaker, count):
 
 SICK = {
     "come to an end": lambda answer: replace(answer, finished=False, ids=[*answer.ids[:-1], 300]),
-    "raise --kl, or look": lambda answer: replace(answer, ids=answer.ids + 20 * answer.ids[-1:]),
+    "raise --kl-coef, or look": lambda answer: replace(
+        answer, ids=answer.ids + 20 * answer.ids[-1:], logprobs=answer.logprobs + 20 * answer.logprobs[-1:]
+    ),
     "all alike": lambda answer: replace(answer, text="f f f f f f"),
 }
 
@@ -197,16 +200,19 @@ def test_ppo_26_a_sick_policy_stops_the_run_and_the_best_one_is_kept(tmp_path, s
     saved = []
     trainer = make_ppo(
         speaker, folder=tmp_path, updates=4, evaluations=4, episodes=16, max_new_tokens=10,
-        save=lambda policy, card: saved.append((weights(policy), card)),
+        save=lambda card: saved.append((weights(trainer.policy), card)),
     )  # fmt: skip
     healthy = weights(trainer.policy)
-    write = trainer.write
+    roll_out = trainer.roll_out
 
     def sick(prompts, seed):
-        episodes, drawn = write(prompts, seed)
-        return ([symptom(e) for e in episodes] if trainer.state.step and seed == 0 else episodes), drawn
+        rollout = roll_out(prompts, seed)
+        if not (trainer.state.step and seed == 0):
+            return rollout
+        responses = [symptom(response) for response in rollout.responses]
+        return replace(rollout, responses=responses, batch=response_batch(responses, speaker.tokenizer.pad))
 
-    trainer.write = sick
+    trainer.roll_out = sick
     with pytest.raises(UserError, match=f"went wrong at update 1: .*{words}.* keeps the best policy"):
         trainer.train()
     final, card = saved[-1]
@@ -215,8 +221,7 @@ def test_ppo_26_a_sick_policy_stops_the_run_and_the_best_one_is_kept(tmp_path, s
 
 
 def test_ppo_26_a_policy_far_from_its_reference_stops_the_run(speaker):
-    stranger = make_model(vocab=speaker.config.vocab_size, context=40, depth=1)
-    stranger.tokenizer = speaker.tokenizer
+    stranger = make_chat(speaker.tokenizer, context=40, depth=1)
     with pytest.raises(UserError, match=r"nats from its reference \(limit 5\).* best policy was put back"):
         make_ppo(speaker, policy=stranger, max_kl=5.0).train()
 
@@ -233,7 +238,7 @@ def test_ppo_26_a_policy_of_nans_stops_the_run(speaker):
         return found
 
     trainer.learn = broken
-    with pytest.raises(UserError, match="--learning-rate"):
+    with pytest.raises(UserError, match="--lr"):
         trainer.train()
     assert same(weights(trainer.policy), before)
 
@@ -242,7 +247,7 @@ def test_ppo_26_a_policy_of_nans_stops_the_run(speaker):
 
 
 def test_ctrl_c_finishes_the_update_and_resuming_ends_in_the_same_bits(tmp_path, speaker):
-    """With an adaptive price, whose state comes back too; the log has every row once."""
+    """With an adaptive kl_coef, whose state comes back too; the log has every row once."""
     options = dict(updates=6, evaluations=3, save_every=2, target_kl=0.1, horizon=50)
     straight = make_ppo(speaker, folder=tmp_path / "straight", **options)
     straight.train()
@@ -268,8 +273,8 @@ def test_ctrl_c_finishes_the_update_and_resuming_ends_in_the_same_bits(tmp_path,
 
 def test_resuming_with_other_settings_is_refused(tmp_path, speaker):
     make_ppo(speaker, folder=tmp_path).save_state()
-    with pytest.raises(UserError, match=r"kl was 0\.05, is 0\.2"):
-        make_ppo(speaker, folder=tmp_path, kl=0.2).resume()
+    with pytest.raises(UserError, match=r"kl_coef was 0\.05, is 0\.2"):
+        make_ppo(speaker, folder=tmp_path, kl_coef=0.2).resume()
     with pytest.raises(UserError, match="origin was"):
         make_ppo(speaker, folder=tmp_path, origin="another model").resume()
 
@@ -292,11 +297,12 @@ with leave_processes():
 
 
 def long_run(speaker, folder: Path, updates: int) -> PPOTrainer:
-    return make_ppo(
+    trainer = make_ppo(
         speaker, folder=folder, updates=updates, evaluations=3, save_every=1, ppo_epochs=1,
         runtime=detect("cpu", "fp32"),
-        save=lambda policy, card: save_model(folder, policy.model, speaker.tokenizer, {}),
+        save=lambda card: save_model(folder, trainer.policy.chat, {}),
     )  # fmt: skip
+    return trainer
 
 
 def launch(parent: Path, folder: Path, updates: int, *launcher: str) -> subprocess.Popen:
@@ -309,7 +315,7 @@ def launch(parent: Path, folder: Path, updates: int, *launcher: str) -> subproce
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
-    save_model(tmp_path, speaker, speaker.tokenizer, {"stage": "sft"})
+    save_model(tmp_path, speaker, {"stage": "sft"})
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     long_run(speaker, straight, 30).train()
     rng = random.Random(0)
@@ -333,7 +339,7 @@ def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
 
 @pytest.mark.skipif(os.name == "nt", reason="torchrun needs libuv, which PyTorch lacks on Windows")
 def test_two_processes_give_the_numbers_of_one(tmp_path, speaker):
-    save_model(tmp_path, speaker, speaker.tokenizer, {"stage": "sft"})
+    save_model(tmp_path, speaker, {"stage": "sft"})
     long_run(speaker, tmp_path / "one", 6).train()
     two = launch(tmp_path, tmp_path / "two", 6, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
     assert two.wait(600) == 0, two.stderr.read()

@@ -5,38 +5,57 @@ from __future__ import annotations
 import json
 import math
 import random
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
-from helpers.models import WORDS, make_model, questions
+from helpers.models import WORDS, make_chat, questions
 
-from minigpt import GPT, Comparison, LabelledText, ModelConfig, Tokenizer, Trainer, Turn, UserError
+from minigpt import (
+    GPT,
+    ChatModel,
+    Comparison,
+    CorpusLoader,
+    LabelledText,
+    ModelConfig,
+    RewardConfig,
+    Tokenizer,
+    Trainer,
+    TrainingConfig,
+    Turn,
+    UserError,
+)
 from minigpt.alignment.ppo_run import model_reward
-from minigpt.alignment.reward_model import (
-    MOST_REGRET,
-    Judgement,
-    RewardModel,
-    judged_rows,
+from minigpt.alignment.reward_model import MAX_GAP, RewardModel, load_reward_model, save_reward_model
+from minigpt.alignment.reward_training import (
+    RewardTraining,
     label_loss,
-    load_reward_model,
+    new_reward_model,
+    preference_task,
     ranking_loss,
     regression_loss,
-    save_reward_model,
 )
 from minigpt.data.examples import RatedAnswer
-from minigpt.data.preferences import AnswerRows, EncodedAnswer, answer_batch, encode_answer
+from minigpt.data.preferences import EncodedAnswer, answer_batch, encode_answers
 from minigpt.model.checkpoint import load_model, save_model
+from minigpt.model.responses import Response
 from minigpt.training.device import detect
 
 ASKED = (Turn("user", "How are you?"),)
 
 
 def new_judge(tokenizer, architecture: str = "qwen3", **shape) -> RewardModel:
-    model = make_model(architecture, vocab=tokenizer.vocab_size, context=48, **shape)
-    model.tokenizer, model.answers = tokenizer, True
-    torch.nn.init.uniform_(model.norm.weight, 0.5, 2.0)  # with weights of 1, a norm applied twice would not show
-    return RewardModel(model)
+    return RewardModel(new_chat(tokenizer, architecture=architecture, **shape))
+
+
+def new_chat(tokenizer, **shape: Any) -> ChatModel:
+    chat = make_chat(tokenizer, context=48, **shape)
+    torch.nn.init.uniform_(chat.gpt.norm.weight, 0.5, 2.0)  # with weights of 1, a norm applied twice would not show
+    return chat
+
+
+def training(model: RewardModel, train: list, valid: list | None = None, want: str = "positive") -> RewardTraining:
+    return RewardTraining(model, CorpusLoader(train, valid or []), detect("cpu", "fp32"), want)
 
 
 @pytest.fixture(params=["qwen3", "gpt2"])
@@ -47,7 +66,11 @@ def judge(request, tokenizer) -> RewardModel:
 def random_answers(tokenizer, count: int, seed: int) -> list[EncodedAnswer]:
     rng = random.Random(seed)
     texts = [" ".join(rng.choices(WORDS, k=rng.randint(1, 9))) for _ in range(count)]
-    return [encode_answer(tokenizer, questions(1)[0].turns, text, 48) for text in texts]
+    return [encode_answers(tokenizer, questions(1)[0].turns, [text], 48)[0][0] for text in texts]
+
+
+def random_responses(tokenizer, count: int, seed: int) -> list[Response]:
+    return [Response((), e.ids, e.start, True, "", []) for e in random_answers(tokenizer, count, seed)]
 
 
 # Where it reads.
@@ -58,10 +81,10 @@ def test_ppo_01_the_score_depends_on_the_prompt(judge):
     assert abs(here - there) > 1e-4
 
 
-@pytest.mark.parametrize("familiarity", [0.0, 0.7])
-def test_ppo_02_padding_behind_the_end_changes_nothing(judge, familiarity):
+@pytest.mark.parametrize("likelihood_penalty", [0.0, 0.7])
+def test_ppo_02_padding_behind_the_end_changes_nothing(judge, likelihood_penalty):
     """The last real token is read, however much padding follows: alone, and in a batch of unequal lengths."""
-    judge = RewardModel(judge.model, familiarity=familiarity).eval()
+    judge = RewardModel(judge.chat, likelihood_penalty=likelihood_penalty).eval()
     answers = random_answers(judge.tokenizer, 5, seed=0)
     together = judge.score_ids(answers)
     for answer, score in zip(answers, together, strict=True):
@@ -85,10 +108,10 @@ def test_ppo_02_the_end_piece_is_read_and_moving_it_changes_the_score(judge):
     assert abs(judge.score([(ASKED, "the bread and the")])[0] - score) > 1e-4
 
 
-def test_familiarity_takes_off_the_gated_regret_of_the_answer(judge):
+def test_the_likelihood_penalty_is_the_gated_sum_of_the_answers_gaps(judge):
     """By one plain forward pass: of the answer's tokens and its end, not of the prompt's."""
     answers = random_answers(judge.tokenizer, 4, seed=0)
-    knowing = RewardModel(judge.model, familiarity=2.0).eval()
+    knowing = RewardModel(judge.chat, likelihood_penalty=2.0).eval()
     knowing.head = judge.head
     torch.nn.init.normal_(knowing.gate.weight, std=0.3)
     for answer, without, score in zip(answers, judge.score_ids(answers), knowing.score_ids(answers), strict=True):
@@ -96,13 +119,13 @@ def test_familiarity_takes_off_the_gated_regret_of_the_answer(judge):
             logs = knowing.model(torch.tensor([answer.ids]))[0].log_softmax(-1)
             weights = 2.0 * knowing.gate(knowing.model.hidden_states(torch.tensor([answer.ids])))[0, :, 0].sigmoid()
         places = range(answer.start, len(answer.ids))
-        regrets = [(logs[i - 1].max() - logs[i - 1, answer.ids[i]]).clamp_max(MOST_REGRET) for i in places]
-        paid = sum(float(weights[i] * regret) for i, regret in zip(places, regrets, strict=True))
+        gaps = [(logs[i - 1].max() - logs[i - 1, answer.ids[i]]).clamp_max(MAX_GAP) for i in places]
+        paid = sum(float(weights[i] * gap) for i, gap in zip(places, gaps, strict=True))
         assert without - score == pytest.approx(paid, abs=1e-4) and paid > 0.01
 
 
-def test_the_favourite_words_of_the_model_cost_no_regret(judge):
-    knowing = RewardModel(judge.model, familiarity=2.0).eval()
+def test_the_models_own_choice_costs_nothing(judge):
+    knowing = RewardModel(judge.chat, likelihood_penalty=2.0).eval()
     knowing.head = judge.head
     (asked,) = random_answers(judge.tokenizer, 1, seed=0)
     ids = asked.ids[: asked.start]
@@ -113,9 +136,9 @@ def test_the_favourite_words_of_the_model_cost_no_regret(judge):
     assert knowing.score_ids(favourite) == pytest.approx(judge.score_ids(favourite), abs=1e-6)
 
 
-def test_regret_is_learned_through(judge):
+def test_the_penalty_is_learned_through(judge):
     answers = random_answers(judge.tokenizer, 4, seed=0)
-    knowing = RewardModel(judge.model, familiarity=2.0).eval()
+    knowing = RewardModel(judge.chat, likelihood_penalty=2.0).eval()
     torch.nn.init.zeros_(knowing.head.weight)
     knowing.at_end(*answer_batch([answers], [0.0], judge.tokenizer.pad).flat()).sum().backward()
     assert knowing.model.embed_tokens.weight.grad.abs().sum() > 0 and knowing.gate.weight.grad.abs().sum() > 0
@@ -123,7 +146,7 @@ def test_regret_is_learned_through(judge):
 
 def test_ppo_03_the_head_begins_with_deviation_one_over_root_of_its_width(tokenizer):
     """N(0, 1 / (size + 1)), without a bias."""
-    wide = RewardModel(make_model(vocab=tokenizer.vocab_size, depth=1, hidden_size=2048, intermediate_size=8))
+    wide = RewardModel(make_chat(tokenizer, depth=1, hidden_size=2048, intermediate_size=8))
     assert float(wide.head.weight.detach().std()) == pytest.approx(1 / math.sqrt(2049), rel=0.05)
     assert wide.head.bias is None
 
@@ -156,7 +179,7 @@ def test_ppo_04_only_differences_of_scores_are_ranked():
 def test_ppo_04_a_swapped_pair_has_the_opposite_margin(judge):
     """And its loss differs by exactly the margin: -log s(-m) = m - log s(m)."""
     pair = random_answers(judge.tokenizer, 2, seed=3)
-    objective = Judgement(judge, SimpleNamespace(train=comparisons(4), valid=[]), detect("cpu", "fp32"))
+    objective = training(judge, comparisons(4))
     batches = [answer_batch([p], [0.0], judge.tokenizer.pad) for p in (pair, pair[::-1])]
     with torch.no_grad():
         (one,), (other,) = (objective.scores(batch) for batch in batches)
@@ -212,25 +235,22 @@ def labels(count: int, seed: int = 0) -> list[LabelledText]:
 
 
 def trained(tokenizer, train, valid, want: str = "positive", steps: int = 60):
-    corpus = SimpleNamespace(train=train, valid=valid)
-    model = new_judge(tokenizer, depth=1)
-    trainer = Trainer(
-        model, None, steps=steps, batch_size=16, learning_rate=3e-3, warmup_steps=0, evaluations=1, device="cpu",
-        objective=Judgement(model, corpus, detect("cpu", "fp32"), want),
-    )  # fmt: skip
+    corpus = CorpusLoader(train, valid)
+    model = new_reward_model(new_chat(tokenizer, depth=1), corpus, RewardConfig(want=want))
+    config = TrainingConfig(steps=steps, batch_size=16, lr=3e-3, warmup_steps=0, evaluations=1)
+    trainer = Trainer(training(model, train, valid, want), config, detect("cpu", "fp32"))
     trainer.train()
     return model, trainer.scores
 
 
-@pytest.mark.parametrize("familiarity", [0.0, 2.0])
-def test_ppo_04_a_new_reward_model_knows_nothing(tokenizer, familiarity):
+@pytest.mark.parametrize("likelihood_penalty", [0.0, 2.0])
+def test_ppo_04_a_new_reward_model_knows_nothing(tokenizer, likelihood_penalty):
     """Its loss is about ln 2: what a coin costs."""
     torch.manual_seed(0)
-    trunk = GPT(ModelConfig.from_depth(tokenizer.vocab_size, 48, 1, hidden_size=32, num_attention_heads=4), tokenizer)
+    gpt = GPT(ModelConfig.from_depth(tokenizer.vocab_size, 48, 1, hidden_size=32, num_attention_heads=4))
     pairs = comparisons(200)
-    objective = Judgement(
-        RewardModel(trunk, familiarity=familiarity), SimpleNamespace(train=pairs, valid=pairs), detect("cpu", "fp32")
-    )
+    model = RewardModel(ChatModel(gpt, tokenizer, is_chat=True), likelihood_penalty=likelihood_penalty)
+    objective = training(model, pairs, pairs)
     assert objective.evaluate(None, 64, final=True).loss == pytest.approx(math.log(2), abs=0.1)
 
 
@@ -258,7 +278,8 @@ def test_each_kind_of_judgement_teaches_something_that_holds_for_others(tokenize
 
 
 def test_the_wanted_label_decides_what_is_good(tokenizer):
-    positive, negative = (judged_rows(labels(30), tokenizer, 48, want).targets for want in ("positive", "negative"))
+    judge = new_judge(tokenizer)
+    positive, negative = (training(judge, labels(30), want=want).rows.targets for want in ("positive", "negative"))
     assert set(positive) == {0.0, 1.0} and [1 - target for target in positive] == negative
     model, _ = trained(tokenizer, labels(300), [], want="negative", steps=40)
     low, high = model.score([(ASKED, "f f f f f"), (ASKED, "the k and b t")])
@@ -273,25 +294,24 @@ def test_a_model_of_labels_does_not_read_the_prompt(tokenizer):
 
 def test_a_label_that_nothing_has_is_no_wish(tokenizer):
     with pytest.raises(UserError, match="postive"):
-        Judgement(new_judge(tokenizer), SimpleNamespace(train=labels(9), valid=[]), detect("cpu", "fp32"), "postive")
+        preference_task(CorpusLoader(labels(9), []), "postive")
 
 
 def test_ratings_count_in_deviations_from_their_mean(tokenizer):
-    corpus = SimpleNamespace(train=ratings(50), valid=ratings(20, seed=3))
-    objective = Judgement(new_judge(tokenizer), corpus, detect("cpu", "fp32"))
+    learned, held_out = ratings(50), ratings(20, seed=3)
+    objective = training(new_judge(tokenizer), learned, held_out)
     targets = torch.tensor(objective.rows.targets)
     assert abs(targets.mean()) < 1e-5 and float(targets.std(correction=0)) == pytest.approx(1, abs=1e-5)
-    mean = sum(r.rating for r in corpus.train) / 50
+    mean = sum(r.rating for r in learned) / 50
     signs = [target > 0 for target in objective.valid_rows.targets]
-    assert signs == [answer.rating > mean for answer in corpus.valid]
+    assert signs == [answer.rating > mean for answer in held_out]
 
 
 def test_answers_too_long_for_the_context_are_counted(tokenizer):
     pairs = [*comparisons(3), Comparison(ASKED, "bread " * 40, "fish")]
-    rows = judged_rows(pairs, tokenizer, 48)
-    assert isinstance(rows, AnswerRows) and rows.dropped == {"answers too long for the context": 1}
+    assert training(new_judge(tokenizer), pairs).rows.dropped == {"answers too long for the context": 1}
     with pytest.raises(UserError, match="no answer fits a context of 48 tokens"):
-        judged_rows(pairs[3:], tokenizer, 48)
+        training(new_judge(tokenizer), pairs[3:])
 
 
 def test_a_long_conversation_keeps_its_last_turns_and_a_long_question_is_refused(judge):
@@ -310,11 +330,11 @@ def test_a_long_conversation_keeps_its_last_turns_and_a_long_question_is_refused
 
 def test_ppo_05_normalised_rewards_have_mean_0_and_deviation_1_on_fresh_answers(tokenizer):
     model = new_judge(tokenizer, depth=1)
-    model.normalise(random_answers(tokenizer, 3000, seed=1))
+    model.normalise(random_responses(tokenizer, 3000, seed=1))
     fresh = torch.tensor(model.score_ids(random_answers(tokenizer, 3000, seed=2)))
     assert abs(fresh.mean()) < 0.05 and abs(fresh.std() - 1) < 0.05
     before = model.gain, model.bias
-    model.normalise(random_answers(tokenizer, 3000, seed=1))
+    model.normalise(random_responses(tokenizer, 3000, seed=1))
     assert (model.gain, model.bias) == pytest.approx(before)
 
 
@@ -325,14 +345,15 @@ def test_a_model_reads_of_a_policys_ids_what_it_reads_of_the_text(tokenizer):
         model.reads_prompt = reads_prompt
         prompt = tokenizer.encode_prompt(ASKED)
         ids = [*prompt, *tokenizer.encode(" the f"), tokenizer.eos]
-        assert model.reading(ids, len(prompt)) == model.encode(ASKED, "the f")
+        response = Response(ASKED, ids, len(prompt), True, "the f", [])
+        assert model.score_responses([response]) == model.score([(ASKED, "the f")])
 
 
 def test_a_model_that_has_learned_nothing_cannot_be_normalised(tokenizer):
     model = new_judge(tokenizer)
     torch.nn.init.zeros_(model.head.weight)
     with pytest.raises(UserError, match="it has learned nothing"):
-        model.normalise(random_answers(tokenizer, 10, seed=0))
+        model.normalise(random_responses(tokenizer, 10, seed=0))
 
 
 # Folders.
@@ -355,13 +376,13 @@ def test_hugging_face_reads_the_folder_and_gives_the_same_raw_scores(tmp_path, t
 
 @pytest.mark.parametrize("reads_prompt", [True, False])
 def test_what_is_saved_is_what_is_loaded(tmp_path, judge, reads_prompt):
-    judge = RewardModel(judge.model, 2.5, -0.75, reads_prompt, familiarity=0.5).eval()
+    judge = RewardModel(judge.chat, 2.5, -0.75, reads_prompt, likelihood_penalty=0.5).eval()
     torch.nn.init.normal_(judge.gate.weight)
     save_reward_model(tmp_path, judge, {"stage": "reward"})
     again = load_reward_model(tmp_path)
     asked = [(ASKED, "the bread"), (ASKED, "fish")]
     assert again.score(asked) == judge.score(asked)
-    assert (again.gain, again.bias, again.reads_prompt, again.familiarity) == (2.5, -0.75, reads_prompt, 0.5)
+    assert (again.gain, again.bias, again.reads_prompt, again.likelihood_penalty) == (2.5, -0.75, reads_prompt, 0.5)
     assert not again.training and again.tokenizer.fingerprint() == judge.tokenizer.fingerprint()
     assert json.loads((tmp_path / "minigpt.json").read_text(encoding="utf-8"))["gain"] == 2.5
 
@@ -369,7 +390,7 @@ def test_what_is_saved_is_what_is_loaded(tmp_path, judge, reads_prompt):
 def test_one_kind_of_model_is_not_taken_for_the_other(tmp_path, tokenizer):
     judge = new_judge(tokenizer)
     save_reward_model(tmp_path / "reward", judge, {"stage": "reward"})
-    save_model(tmp_path / "sft", judge.model, tokenizer, {"stage": "sft"})
+    save_model(tmp_path / "sft", judge.chat, {"stage": "sft"})
     with pytest.raises(UserError, match=r"is a reward model: it scores answers .* it cannot write"):
         load_model(tmp_path / "reward")
     with pytest.raises(UserError, match=r"is not a reward model; run_reward\.py trains one"):
@@ -381,10 +402,9 @@ def test_one_kind_of_model_is_not_taken_for_the_other(tmp_path, tokenizer):
 def test_a_reward_model_with_another_tokenizer_is_refused(tokenizer, text):
     other = Tokenizer.train([text], 330)
     with pytest.raises(UserError, match="another tokenizer than the policy"):
-        model_reward(new_judge(other), new_judge(tokenizer).model)
+        model_reward(new_judge(other), new_chat(tokenizer))
 
 
 def test_only_judgements_teach_a_reward_model(tokenizer):
-    corpus = SimpleNamespace(train=questions(3), valid=[])
     with pytest.raises(UserError, match="learns from comparisons, ratings or labels, not from Prompts"):
-        Judgement(new_judge(tokenizer), corpus, detect("cpu", "fp32"))
+        preference_task(CorpusLoader(questions(3), []))

@@ -9,14 +9,14 @@ import random
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.models import make_model
+from helpers.models import make_chat, make_model, make_trainer
 
-from minigpt import Comparison, Trainer, Turn
-from minigpt.alignment.reward_model import Judgement, RewardModel
+from minigpt import Comparison, CorpusLoader, Turn
+from minigpt.alignment.reward_model import RewardModel
+from minigpt.alignment.reward_training import RewardTraining
 from minigpt.data.examples import prompts_of
 from minigpt.data.formats.script import (
     COLUMNS,
@@ -31,12 +31,11 @@ from minigpt.data.formats.script import (
 )
 from minigpt.data.packing import IGNORE, make_rows
 from minigpt.data.speakers import main as speakers
-from minigpt.data.truncation import fit_turns
 from minigpt.errors import UserError
 from minigpt.model.checkpoint import load_model, save_model
 from minigpt.recipe import load_recipe
 from minigpt.training.device import detect
-from minigpt.training.evaluation import summed_loss
+from minigpt.training.language_modelling import next_token_loss
 
 #: episode, number, spoken, character_id, location_id, name, words: 14 rows of 2 episodes at 2 places.
 ROWS = [
@@ -241,35 +240,32 @@ def test_windows_become_chats(lines: tuple[str, ...], by_name: list[str], namele
 
 def test_what_the_character_said_before_is_read_and_not_learned(tokenizer) -> None:
     chat = conversation(Window(said("B: Tea?", "A: No tea.", "B: Why?"), *said("A: Because.")), 0)
-    (ids, learn), *_ = make_rows([chat], tokenizer, 96).encoded
-    assert tokenizer.decode(ids[learn].tolist()) == " Because."
+    (ids, loss_mask), *_ = make_rows([chat], tokenizer, 96).encoded
+    assert tokenizer.decode(ids[loss_mask].tolist()) == " Because."
     assert "No tea." in tokenizer.decode(ids.tolist())
     assert [prompt.turns for prompt in prompts_of([chat])] == [chat.turns[:-1]]
     whole = replace(chat, last_only=False)
-    (ids, learn), *_ = make_rows([whole], tokenizer, 96).encoded
-    assert tokenizer.decode(ids[learn].tolist()) == " No tea. Because." and len(prompts_of([whole])) == 2
+    (ids, loss_mask), *_ = make_rows([whole], tokenizer, 96).encoded
+    assert tokenizer.decode(ids[loss_mask].tolist()) == " No tea. Because." and len(prompts_of([whole])) == 2
 
 
 def test_a_model_of_a_script_reads_as_many_turns_as_it_has_learned_to(script: Path, tokenizer, tmp_path: Path) -> None:
-    corpus = ScriptCorpus.read(script, tokenizer=tokenizer, valid_fraction=0.0)
-    assert corpus.memory == 3 and ScriptCorpus.read(script, context_lines=1).memory == 1
-    model = make_model(vocab=tokenizer.vocab_size, context=96)
-    Trainer(model, corpus, steps=1, batch_size=2, evaluations=1, device="cpu").train()
-    save_model(tmp_path / "sft", model, tokenizer, {"stage": "sft"})
-    model = load_model(tmp_path / "sft")
+    corpus = ScriptCorpus.read(script, valid_fraction=0.0)
+    assert corpus.max_turns == 3 and ScriptCorpus.read(script, context_lines=1).max_turns == 1
+    trainer = make_trainer(make_chat(tokenizer, context=96), corpus, steps=1, batch_size=2, evaluations=1)
+    trainer.train()
+    save_model(tmp_path / "sft", trainer.objective.chat, {"stage": "sft"})
+    chat = load_model(tmp_path / "sft")
     turns = [Turn("user" if i % 2 == 0 else "assistant", f"word {i}") for i in range(7)]
     for spoken, kept in ((7, 3), (5, 3), (3, 3), (1, 1)):
-        window = fit_turns(model, turns[:spoken], 10)
-        assert window.dropped == spoken - kept
-        assert window.ids == tokenizer.encode_prompt(turns[spoken - kept : spoken])
-    model.memory = 2  # the first of two turns would be the assistant's
-    assert fit_turns(model, turns, 10).ids == tokenizer.encode_prompt(turns[-1:])
-    model.memory = None
-    assert fit_turns(model, turns, 10).dropped == 0
-    reward = RewardModel(load_model(tmp_path / "sft"))
+        fitted = chat.need_fit(turns[:spoken], 10)
+        assert fitted.dropped == spoken - kept
+        assert fitted.ids == tokenizer.encode_prompt(turns[spoken - kept : spoken])
+    assert replace(chat, max_turns=None).need_fit(turns, 10).dropped == 0
+    reward = RewardModel(chat)
     assert reward.encode(turns, "yes") == reward.encode(turns[-3:], "yes") != reward.encode(turns[-1:], "yes")
-    both = [Comparison(tuple(turns[-count:]), "yes", "no") for count in (7, 3)]
-    objective = Judgement(reward, SimpleNamespace(train=both, valid=both), detect("cpu", "fp32"))
+    both = CorpusLoader([Comparison(tuple(turns[-count:]), "yes", "no") for count in (7, 3)], [])
+    objective = RewardTraining(reward, both, detect("cpu", "fp32"))
     assert objective.rows.groups[0] == objective.rows.groups[1]
 
 
@@ -281,17 +277,17 @@ def test_an_episode_is_learned_or_held_out(tmp_path: Path) -> None:
 
 
 def test_the_loss_is_on_the_answer_only(script: Path, tokenizer) -> None:
-    corpus = ScriptCorpus.read(script, tokenizer=tokenizer, valid_fraction=0.0)
+    corpus = ScriptCorpus.read(script, valid_fraction=0.0)
     batch = make_rows(corpus.train, tokenizer, 96).in_order().batch(0, 3)
     model = make_model(vocab=tokenizer.vocab_size, context=96)
     seen: list[torch.Tensor] = []
 
-    def hidden_states(**inputs):
-        seen.append(model.hidden_states(**inputs))
+    def hidden_states(*inputs, **options):
+        seen.append(model.hidden_states(*inputs, **options))
         seen[0].retain_grad()
         return seen[0]
 
-    summed_loss(model, batch, hidden_states).backward()
+    next_token_loss(model, batch, hidden_states).backward()
     moved = seen[0].grad.abs().sum(-1) > 0
     assert torch.equal(moved, batch.targets != IGNORE), "only where the answer is predicted there is a gradient"
     learned = tokenizer.decode(batch.targets[batch.targets != IGNORE].tolist())

@@ -43,7 +43,7 @@ def test_a_text_shorter_than_the_context_still_makes_a_row(tokenizer):
     rows = TextRows([Document("Hi.")], tokenizer, 64)
     batch = rows.epoch(0, 0).batch(0, 1)
     assert rows.token_count == 1 + len(tokenizer.encode("Hi."))
-    assert batch.learned() == rows.token_count - 1  # nothing is learned from the padding
+    assert batch.num_targets() == rows.token_count - 1  # nothing is learned from the padding
 
 
 def test_overlapping_rows_score_every_token_once(tokenizer, text):
@@ -83,7 +83,7 @@ def test_packed_conversations_do_not_see_each_other(tokenizer, conversations):
     batch = packed.in_order().batch(0, 1)
     for architecture in ("qwen3", "gpt2"):
         model = make_model(architecture, vocab=tokenizer.vocab_size, context=200)
-        scores = model(**batch.model_inputs())
+        scores = model(batch.inputs, segments=batch.segments)
         first = int(batch.segments[0, 0])
         for i in range(2):
             here = (batch.segments[0] == first + i).nonzero().flatten()
@@ -106,7 +106,7 @@ def test_loss_only_on_the_answer(tokenizer):
 def test_too_long_conversations_lose_their_oldest_turns_or_are_counted(tokenizer):
     long = talk("first question", "first answer", "second question", "second answer")
     size = len(tokenizer.encode_chat(long.turns[2:])[0])
-    rows = ConversationRows([long, talk("x" * 200, "y" * 200)], tokenizer, size - 1)
+    rows = ConversationRows([long, talk("x" * 200, "y" * 200)], tokenizer, size)
     assert len(rows.encoded) == 1
     assert tokenizer.decode(rows.encoded[0][0].tolist()) == " second question second answer"
     assert rows.dropped["conversations too long for the context"] == 1
@@ -118,7 +118,7 @@ def test_too_long_conversations_lose_their_oldest_turns_or_are_counted(tokenizer
 def test_a_system_turn_stays_when_old_turns_go(tokenizer):
     turns = (Turn("system", "S"), *talk("q" * 30, "a" * 30, "q2", "a2").turns)
     keep = len(tokenizer.encode_chat((turns[0], *turns[3:]))[0])
-    rows = ConversationRows([Conversation(turns)], tokenizer, keep - 1)
+    rows = ConversationRows([Conversation(turns)], tokenizer, keep)
     assert rows.encoded[0][0][1] == tokenizer.roles["system"]
     assert tokenizer.decode(rows.encoded[0][0].tolist()) == " S q2 a2"
 

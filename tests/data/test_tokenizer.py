@@ -27,6 +27,11 @@ def test_text_comes_back_as_it_was(tokenizer, text):
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
+def test_defect_09_unknown_words_are_read_not_dropped(tokenizer):
+    """Every word reaches the model, also one that the tokenizer has never seen."""
+    assert tokenizer.decode(tokenizer.encode("zzzzqqq Ωmega")) == "zzzzqqq Ωmega"
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_no_text_produces_a_control_piece(tokenizer, text):
     assert not any(tokenizer.is_control(token) for token in tokenizer.encode(text))

@@ -1,16 +1,16 @@
-"""The exam and the chat, on models that have read nothing."""
+"""What models know, and the chat, on models that have read nothing."""
 
 from __future__ import annotations
 
 import pytest
-from helpers.models import make_model
+from helpers.models import make_chat
 
-from minigpt import Sampling, Turn
-from minigpt.chat import Chat, fit_turns
-from minigpt.data.formats.loader import SHARED_TOKENIZER
+from minigpt import Sampling, Turn, UserError
+from minigpt.chat import Chat
 from minigpt.data.tokenizer import Tokenizer
 from minigpt.evaluation.knowledge import Marks, ask, ask_with_examples, mark, that_write
 from minigpt.files import to_json, write_atomically
+from minigpt.textbook import SHARED_TOKENIZER
 from minigpt.tinytown import Town
 
 
@@ -21,9 +21,7 @@ def town() -> Town:
 
 @pytest.fixture
 def talker(tokenizer):
-    model = make_model(vocab=tokenizer.vocab_size, context=96)
-    model.tokenizer, model.answers = tokenizer, True
-    return model
+    return make_chat(tokenizer, context=160)
 
 
 def test_true_answers_pass_and_others_fail(town):
@@ -39,17 +37,21 @@ def test_a_model_that_knows_nothing_fails(town, talker):
     assert ask(talker, questions) == replies
 
 
+def test_a_model_that_cannot_read_a_question_is_refused(town, tokenizer):
+    with pytest.raises(UserError, match="a context of 50 tokens is too short"):
+        ask(make_chat(tokenizer, context=50), town.questions("asked", 2))
+
+
 def test_worked_examples_are_about_others_and_fit_the_context(town, monkeypatch):
     tokenizer = Tokenizer.load(SHARED_TOKENIZER)
-    reader = make_model(vocab=tokenizer.vocab_size, context=96)
-    reader.tokenizer = tokenizer
+    reader = make_chat(tokenizer, is_chat=False, context=96)
     seen = []
 
-    def spy(model, prompts, *_):
-        seen.extend(tokenizer.decode(prompt) for prompt in prompts)
-        return [""] * len(prompts)
+    def spy(chat, prompts, *_, **__):
+        seen.extend(tokenizer.decode(chat.encode(prompt.turns)) for prompt in prompts)
+        return []
 
-    monkeypatch.setattr("minigpt.evaluation.knowledge._answers", spy)
+    monkeypatch.setattr("minigpt.evaluation.knowledge.respond", spy)
     questions = town.questions("held_out", 5)
     ask_with_examples(reader, questions, 2, town)
     for question, prompt in zip(questions, seen, strict=True):
@@ -71,13 +73,23 @@ def test_chat_remembers_in_dialogue_and_forgets_in_qa(talker):
 
 def test_old_turns_are_dropped_whole_and_counted(talker):
     turns = [Turn("user", "one two three"), Turn("assistant", "four five six"), Turn("user", "seven")]
-    whole = fit_turns(talker, turns, reserve=10)
+    whole = talker.fit(turns, reserve=10)
     assert whole.dropped == 0 and whole.ids == talker.tokenizer.encode_prompt(turns)
-    room = 96 - len(talker.tokenizer.encode_prompt(turns))
-    short = fit_turns(talker, turns, reserve=room + 1)
+    room = 160 - len(talker.tokenizer.encode_prompt(turns))
+    short = talker.fit(turns, reserve=room + 1)
     assert short.dropped == 2 and short.ids == talker.tokenizer.encode_prompt(turns[2:])
     with pytest.raises(ValueError, match="make it shorter"):
-        fit_turns(talker, [Turn("user", "x" * 200)], reserve=10)
+        talker.need_fit([Turn("user", "x" * 300)], reserve=10)
+
+
+def test_a_chat_says_how_many_old_turns_the_model_no_longer_reads(talker):
+    chat = Chat(talker, Sampling(seed=3), max_new_tokens=8)
+    seen = []
+    for i in range(8):
+        list(chat.reply(f"Number {i}, and how are you?"))
+        seen.append(chat.dropped)
+    assert seen[0] == 0 and seen == sorted(seen) and seen[-1] > 0 and not any(count % 2 for count in seen)
+    assert len(chat.turns) == 16
 
 
 def test_a_reply_that_is_cut_off_is_remembered_as_far_as_it_was_shown(talker):

@@ -13,21 +13,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.models import TEXT, make_model, make_ppo, write_talks
+from helpers.models import TEXT, copy_of, make_chat, make_ppo, write_talks
 
 from minigpt import UserError, cli
 from minigpt.alignment.policy import save_value_head
 from minigpt.alignment.reward_model import RewardModel, save_reward_model
-from minigpt.evaluation.report import report
-from minigpt.evaluation.report.changes import changes, changes_table, look_up
-from minigpt.evaluation.report.markup import escape
-from minigpt.evaluation.report.measures import measure
-from minigpt.evaluation.report.page import Page, render
-from minigpt.evaluation.report.sections import SECTIONS
+from minigpt.evaluation.report.changes import changes, changes_table
+from minigpt.evaluation.report.command import main, make_report, read_report
+from minigpt.evaluation.report.measures import look_up, measure
+from minigpt.evaluation.report.page import render
 from minigpt.evaluation.report.stages import broken_links
 from minigpt.files import to_json
 from minigpt.model.checkpoint import save_model
-from minigpt.recipe import Recipe
+from minigpt.recipe import Recipe, load_recipe
+from minigpt.run import MODELS
 
 CPU = torch.device("cpu")
 RECIPE = """
@@ -83,7 +82,7 @@ class Reader(HTMLParser):
 
 
 def card(stage: str, parent: str | None, **more) -> dict:
-    training = {"learning_rate": 0.002, "seed": 0}
+    training = {"lr": 0.002, "seed": 0}
     return {"stage": stage, "recipe": "mine", "parent": parent, "machine": "cpu (toy)", "finished": True, "steps": 4,
             "tokens": 80, "minutes": 0.5, "training": training, "metrics": {}, **more}  # fmt: skip
 
@@ -106,20 +105,22 @@ def town(tmp_path_factory, speaker, tokenizer) -> Path:
     home = folder / "trained_models" / "mine"
     losses = [{"step": i, "tokens": 20 * i, "train_loss": 5 - i, "tokens_per_second": 100 + i} for i in range(1, 5)]
     losses.append({"step": 4, "tokens": 80, "valid": {"loss": 1.5}})
-    reader = make_model(vocab=tokenizer.vocab_size, context=40, depth=1)
+    reader = make_chat(tokenizer, is_chat=False, context=40, depth=1)
     metrics = {"loss": 1.5, "perplexity": 4.4817, "bits_per_byte": 0.9, "word_perplexity": float("inf")}
-    save_model(home / "pretrain", reader, tokenizer, card("pretrain", None, metrics=metrics))
-    save_model(home / "sft", speaker, tokenizer, card("sft", sha256_of(home / "pretrain"), metrics={"loss": 0.5}))
+    save_model(home / "pretrain", reader, card("pretrain", None, metrics=metrics))
+    save_model(home / "sft", speaker, card("sft", sha256_of(home / "pretrain"), metrics={"loss": 0.5}))
     parent = sha256_of(home / "sft")
-    save_reward_model(home / "reward", RewardModel(copy.deepcopy(speaker)), card("reward", parent, metrics=JUDGED))
+    save_reward_model(home / "reward", RewardModel(copy_of(speaker)), card("reward", parent, metrics=JUDGED))
     for stage in ("pretrain", "sft", "reward"):
         write_log(home / stage, losses)
 
-    def save(policy, run):
-        save_model(home / "ppo", policy.model, tokenizer, card("ppo", parent, reward=sha256_of(home / "reward")) | run)
+    def save(run):
+        policy = trainer.policy
+        save_model(home / "ppo", policy.chat, card("ppo", parent, reward=sha256_of(home / "reward")) | run)
         save_value_head(home / "ppo", policy)
 
-    make_ppo(speaker, folder=home / "ppo", save=save).train()
+    trainer = make_ppo(speaker, folder=home / "ppo", save=save)
+    trainer.train()
     return folder
 
 
@@ -128,18 +129,13 @@ def made(town) -> dict:
     """The report of that folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(town)
-        return report.make_report(report.load_recipe("mine.toml"), report.MODELS / "mine", 10, 2, CPU)
-
-
-def page_of(numbers: dict, earlier: dict | None = None) -> str:
-    changed = changes(earlier, numbers) if earlier else {}
-    return render(Page(numbers, earlier or {}, changed), SECTIONS)
+        return make_report(load_recipe("mine.toml"), MODELS / "mine", 10, 2, CPU)
 
 
 def command(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["report", *arguments])
     with pytest.raises(SystemExit) as stop:
-        cli.run(report.main)
+        cli.run(main)
     printed = capsys.readouterr()
     return stop.value.code, printed.out, printed.err
 
@@ -154,8 +150,11 @@ def test_every_stage_tells_its_own_figures(made):
     assert stages["pretrain"]["figures"]["word_perplexity"] is None  # JSON knows no infinity
     assert stages["reward"]["figures"]["calibration_error"] == pytest.approx(0.1)
     assert stages["sft"]["tokens_per_second"] == 102.5
-    assert stages["sft"]["settings"] == {"learning_rate": 0.002}
-    assert {"reward", "kl", "update"} <= stages["ppo"]["figures"].keys()
+    assert stages["sft"]["settings"] == {"lr": 0.002}
+    assert {"reward", "kl"} <= stages["ppo"]["figures"].keys()
+    # The policy that was kept is the one of the evaluation that the card tells of.
+    curves = stages["ppo"]["curves"]["reward"]["valid"]
+    assert [stages["ppo"]["figures"]["update"], pytest.approx(stages["ppo"]["figures"]["reward"], rel=1e-5)] in curves
     assert made["broken"] == []
 
 
@@ -167,9 +166,9 @@ def test_every_stage_answers_the_same_held_out_prompts(made):
 
 
 def test_prompts_come_from_the_log_where_the_corpus_is_not(town, made, tmp_path, monkeypatch):
-    recipe = report.load_recipe(str(town / "mine.toml"))
+    recipe = load_recipe(str(town / "mine.toml"))
     monkeypatch.chdir(tmp_path)  # the recipe's corpora are not here
-    again = report.make_report(recipe, town / "trained_models" / "mine", 10, 2, CPU)
+    again = make_report(recipe, town / "trained_models" / "mine", 10, 2, CPU)
     assert again["answers"] and {asked["note"] for asked in again["answers"].values()} == {"from the log of training"}
     assert again["stages"] == made["stages"]
 
@@ -182,8 +181,23 @@ def test_a_parent_that_was_trained_anew_is_a_broken_link(made):
     assert "sft has ffffffff now" in sentences[0]
     del stages["pretrain"]
     assert "pretrain is not here" in broken_links(stages)[0]
-    shown = page_of(made | {"broken": sentences})
-    assert shown.count("Broken chain") == 2 and escape(sentences[0]) in shown
+    shown = render(made | {"broken": sentences})
+    assert shown.count("Broken chain") == 2 and sentences[0] in shown
+
+
+def test_smaller_copies_of_models_that_belong_together_are_no_broken_chain(made):
+    stages = copy.deepcopy(made["stages"])
+    for facts in stages.values():
+        facts["made_from"], facts["sha256"] = facts["sha256"], f"{facts['sha256'][:60]}copy"
+    assert broken_links(stages) == []
+    assert "Pre-training</td>" in render(made | {"stages": stages})
+
+
+def test_a_card_that_does_not_say_which_policy_was_kept_shows_nothing(made):
+    numbers = copy.deepcopy(made)
+    del numbers["stages"]["ppo"]["figures"]["update"]
+    assert "after update" in render(made) and "kept: update" in render(made)
+    assert "after update" not in render(numbers) and "kept: update" not in render(numbers)
 
 
 def test_a_policy_that_the_grader_taught_needs_no_reward_model(made):
@@ -196,24 +210,25 @@ def test_a_policy_that_the_grader_taught_needs_no_reward_model(made):
 def test_in_tinytown_the_grader_marks(tmp_path, tokenizer, monkeypatch):
     monkeypatch.setattr("minigpt.evaluation.win_rate.practised_prompts", lambda recipe: set())
     monkeypatch.setattr("minigpt.evaluation.report.trials.practised_prompts", lambda recipe: set())
-    model = make_model(vocab=tokenizer.vocab_size, context=128, depth=1)
+    model = make_chat(tokenizer, context=128, depth=1)
     for stage in ("sft", "ppo"):
-        save_model(tmp_path / stage, model, tokenizer, card(stage, None))
-    recipe = Recipe("mine", {"truth": "town"}, {"ppo": {"corpus": "tinytown/dialogs"}})
-    numbers = report.make_report(recipe, tmp_path, 4, 0, CPU)
-    assert numbers["exam"]["sft"] == {"questions": 4, "asked": 0, "held_out": 0, "new_wording": 0}
-    assert numbers["contest"]["asked"]["ppo"]["wins"] is not None
+        save_model(tmp_path / stage, model, card(stage, None))
+    recipe = Recipe("mine", {"grader": "town"}, {"ppo": {"corpus": "tinytown/dialogs"}})
+    numbers = make_report(recipe, tmp_path, 4, 0, CPU)
+    assert numbers["knowledge"]["sft"] == {"questions": 4, "asked": 0, "held_out": 0, "new_wording": 0}
+    assert numbers["win_rate"]["asked"]["ppo"]["wins"] is not None
     assert "does not add" not in numbers["findings"][0]
-    assert "Contest at temperature 1" in page_of(numbers)
+    page = render(numbers)
+    assert all(title in page for title in ("Knowledge</h2>", "Win rate</h2>", "About held-out residents"))
     with pytest.raises(UserError, match=r"--questions 99999: there are only"):
-        report.make_report(recipe, tmp_path, 99999, 0, CPU)
+        make_report(recipe, tmp_path, 99999, 0, CPU)
 
 
 # The page.
 
 
 def test_the_page_shows_the_numbers_of_the_json(made):
-    shown = Reader(page_of(made)).data
+    shown = Reader(render(made)).data
     assert len(shown) > 40
     for path, (value, text) in shown.items():
         number = look_up(made, path)
@@ -232,7 +247,7 @@ def test_what_models_write_stays_text(made):
     asked["before"] = [evil]
     numbers["answers"] = {evil: asked}
     numbers["stages"]["sft"]["machine"] = evil
-    page = page_of(numbers, made)
+    page = render(numbers, made)
     names = {name for name, _ in Reader(page).elements}
     assert not names & {"script", "img"}
     assert "&lt;script&gt;" in page and "&amp;amp;" in page and "␀␛" in page
@@ -240,7 +255,7 @@ def test_what_models_write_stays_text(made):
 
 
 def test_the_page_needs_nothing_and_lets_nothing_in(made):
-    page = page_of(made)
+    page = render(made)
     reader = Reader(page)
     for name, attributes in reader.elements:
         assert name not in ("script", "link", "iframe", "object")
@@ -254,7 +269,7 @@ def test_the_page_needs_nothing_and_lets_nothing_in(made):
 
 
 def test_the_page_can_be_read_aloud(made):
-    elements = Reader(page_of(made, made)).elements
+    elements = Reader(render(made, made)).elements
     count = [name for name, _ in elements].count
     assert count("main") == count("header") == count("footer") == count("h1") == 1
     assert ("html", {"lang": "en"}) in elements
@@ -269,9 +284,25 @@ def test_the_page_can_be_read_aloud(made):
 
 def test_a_stage_alone_makes_a_page(made):
     alone = made | {"stages": {"pretrain": made["stages"]["pretrain"]}, "answers": {}, "missing": ["sft"]}
-    page = page_of(alone)
+    page = render(alone)
     assert "Not here: sft (python run_sft.py)." in page
     assert 'id="reward"' not in page and 'id="ppo"' not in page
+
+
+def test_a_chart_is_the_same_each_time_and_has_ids_and_words_of_its_own(made):
+    page = render(made, made)
+    assert page == render(made, made)
+    elements = Reader(page).elements
+    pictures = [a["aria-label"] for name, a in elements if a.get("role") == "img"]
+    assert len(pictures) == len(set(pictures)) > 10
+    assert any(label.startswith("SFT: before from 1.5 to 1.5; training, smoothed from") for label in pictures)
+    # Charts refer to parts of their own, and have no other ids, which would be the same in every chart.
+    ids = {a["id"] for _, a in elements if "id" in a}
+    referred = set(re.findall(r"url\(#([^)]+)\)", page)) | {a["href"][1:] for _, a in elements if "href" in a}
+    assert referred <= ids <= referred | {a.get("aria-labelledby") for _, a in elements}
+    # Colours are the style sheet's, so that they change with the theme.
+    drawn = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
+    assert "var(--s0)" in drawn and not re.search(r"#[0-9a-f]{6}\"", drawn)
 
 
 # What changed.
@@ -288,7 +319,7 @@ def test_each_number_is_held_against_the_earlier_one(made):
     found = changes(earlier, made)
     words = {path: change.word for path, change in found.items() if change.word != "same"}
     settings = {f"{setting}": words.pop(("stages", "sft", "settings", setting)) for setting in
-                ("learning_rate", "batch_size")}  # fmt: skip
+                ("lr", "batch_size")}  # fmt: skip
     assert words == {
         ("stages", "pretrain", "sha256"): "changed",
         ("stages", "pretrain", "figures", "perplexity"): "new",
@@ -296,11 +327,11 @@ def test_each_number_is_held_against_the_earlier_one(made):
         ("stages", "reward", "figures", "accuracy"): "-2.0 points worse, within chance",
         ("stages", "ppo", "figures", "kl"): "+1.00 higher",
     }
-    assert settings == {"learning_rate": "changed", "batch_size": "changed"}
+    assert settings == {"lr": "changed", "batch_size": "changed"}
     # A setting that one report does not list had its default there.
-    assert found["stages", "sft", "settings", "learning_rate"].before == "0.003"
+    assert found["stages", "sft", "settings", "lr"].before == "0.003"
     assert found["stages", "sft", "settings", "batch_size"].now == "32"
-    page = page_of(made, earlier)
+    page = render(made, earlier)
     assert "−0.2500 better" in page and page.count("What changed") == 2
     told = changes_table(found)
     assert re.search(r"SFT +loss +0\.7500 +0\.5000 +-0\.2500 better", told)
@@ -310,7 +341,7 @@ def test_each_number_is_held_against_the_earlier_one(made):
 def test_nothing_changes_between_a_report_and_itself(made):
     found = changes(made, made)
     assert len(found) > 40 and {change.word for change in found.values()} == {"same"}
-    assert 'class="change better"' not in page_of(made, made)
+    assert 'class="change better"' not in render(made, made)
 
 
 def test_a_large_loss_of_accuracy_is_worse(made):
@@ -318,6 +349,21 @@ def test_a_large_loss_of_accuracy_is_worse(made):
     earlier["stages"]["reward"]["figures"]["accuracy"] = 0.99
     change = changes(earlier, made)["stages", "reward", "figures", "accuracy"]
     assert (change.word, change.verdict) == ("-16.0 points worse", -1)
+
+
+def test_a_report_with_the_names_of_before_still_compares(made, tmp_path):
+    row = {"questions": 10, "asked": 0.5, "held_out": 0.5, "new_wording": 0.5}
+    marks = {"right": 0.5, "good": 0.5, "length": 9.0, "wins": None, "interval": None}
+    mood = {"label": "positive", "prompts": 8, "asked": "?", "entrants": {"sft": {"wanted": 0.5, "interval": [0, 1]}}}
+    now = made | {
+        "knowledge": {"sft": row}, "win_rate": {"asked": {"sft": marks}}, "sentiment": mood, "questions": 10
+    }  # fmt: skip
+    old = {key: value for key, value in now.items() if key not in ("knowledge", "win_rate", "sentiment")}
+    old |= {"exam": now["knowledge"], "contest": now["win_rate"], "mood": mood}
+    (tmp_path / "old.json").write_text(to_json(old), encoding="utf-8")
+    found = changes(read_report(tmp_path / "old.json"), now)
+    assert {"knowledge", "win_rate", "sentiment"} <= {path[0] for path in found}
+    assert {change.word for change in found.values()} == {"same"}
 
 
 # The command.

@@ -6,19 +6,31 @@ import copy
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minigpt import GPT, Conversation, ModelConfig, Turn
-from minigpt.alignment.formulas import Episode
+from minigpt import (
+    GPT,
+    ChatModel,
+    Conversation,
+    CorpusLoader,
+    LanguageModelling,
+    ModelConfig,
+    Trainer,
+    TrainingConfig,
+    Turn,
+)
 from minigpt.alignment.policy import Policy
 from minigpt.alignment.ppo import PPOTrainer
+from minigpt.alignment.rollout import Task
 from minigpt.config import PPOConfig
 from minigpt.data.examples import Prompt
-from minigpt.training.device import detect
+from minigpt.data.tokenizer import Tokenizer
+from minigpt.model.responses import Response
+from minigpt.training.device import Runtime, detect
 
 TEXT = """The harbour town wakes early. Boats leave before the sun is up, and gulls follow them out.
 At noon the market opens: bread, apples, 3 kinds of cheese and 12 kinds of fish.
@@ -73,23 +85,42 @@ def questions(count: int, seed: int = 1) -> list[Prompt]:
     return [Prompt(talk.turns[:1], talk.group) for talk in small_talk(count, seed)]
 
 
-def share_of_f(episodes: Sequence[Episode]) -> list[float]:
+def make_chat(tokenizer: Tokenizer, *, is_chat: bool = True, max_turns: int | None = None, **shape: Any) -> ChatModel:
+    """`make_model` with a tokenizer."""
+    return ChatModel(make_model(vocab=tokenizer.vocab_size, **shape), tokenizer, is_chat, max_turns)
+
+
+def make_trainer(chat: ChatModel, corpus: CorpusLoader, runtime: Runtime | None = None, **options: Any) -> Trainer:
+    """A Trainer of a language model; `options` are settings, or the Trainer's own."""
+    names = {f.name for f in fields(TrainingConfig)}
+    config = TrainingConfig(**{name: value for name, value in options.items() if name in names})
+    runtime = runtime or detect("cpu", "fp32")
+    objective = LanguageModelling(chat, corpus, runtime, config.compile)
+    return Trainer(objective, config, runtime, **{k: v for k, v in options.items() if k not in names})
+
+
+def share_of_f(responses: Sequence[Response]) -> list[float]:
     """The reward of the bandit: what part of an answer is the word "f"."""
-    return [episode.text.split().count("f") / (len(episode.ids) - episode.start) for episode in episodes]
+    return [response.text.split().count("f") / (len(response.ids) - response.start) for response in responses]
 
 
-def make_ppo(speaker: GPT, reward: Any = share_of_f, *, policy: GPT | None = None, **options: Any) -> PPOTrainer:
+def copy_of(chat: ChatModel) -> ChatModel:
+    """A chat model whose weights may be changed."""
+    return replace(chat, gpt=copy.deepcopy(chat.gpt))
+
+
+def make_ppo(
+    speaker: ChatModel, reward: Any = share_of_f, *, policy: ChatModel | None = None, **options: Any
+) -> PPOTrainer:
     """A small PPO run with `speaker` as the reference; `options` are settings, or the trainer's own."""
     names = {f.name for f in fields(PPOConfig)}
-    settings = dict(updates=3, episodes=16, minibatch=8, micro_batch=8, ppo_epochs=2, learning_rate=5e-4,
-                    value_rate=1e-2, max_new_tokens=6, evaluations=1, evaluation_prompts=16)  # fmt: skip
+    settings = dict(updates=3, episodes=16, minibatch=8, micro_batch=8, ppo_epochs=2, lr=5e-4,
+                    value_lr=1e-2, max_new_tokens=6, evaluations=1, evaluation_prompts=16)  # fmt: skip
     settings |= {name: value for name, value in options.items() if name in names}
+    task = Task(copy.deepcopy(speaker.gpt), reward, questions(64), questions(16, seed=2), options.pop("marks", None))
     return PPOTrainer(
-        Policy(copy.deepcopy(policy or speaker)),
-        copy.deepcopy(speaker),
-        reward,
-        questions(64),
-        questions(16, seed=2),
+        Policy(copy_of(policy or speaker)),
+        task,
         PPOConfig(**settings),
         **{"runtime": detect("cpu", "fp32"), **{k: v for k, v in options.items() if k not in names}},
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from helpers.models import TEXT, make_model
+from helpers.models import TEXT, make_chat
 from minigpt import Tokenizer
 from minigpt.model.checkpoint import save_model
 from minigpt.model.gpt import GPT
@@ -23,9 +23,9 @@ def write_models(folder: Path, *names: str, context: int = CONTEXT) -> Path:
     tokenizer = Tokenizer.train([TEXT], 340)
     for seed, name in enumerate(names):
         stage = name.split("/")[1].split("-")[0].split(".")[0]
-        model = make_model(vocab=tokenizer.vocab_size, context=context, seed=seed)
+        chat = make_chat(tokenizer, is_chat=stage != "pretrain", context=context, seed=seed)
         card = {"stage": stage, "recipe": name.split("/")[0], "finished": True, "steps": 3, "metrics": {"loss": 2.5}}
-        save_model(folder / name, model, tokenizer, card)
+        save_model(folder / name, chat, card)
     return folder
 
 

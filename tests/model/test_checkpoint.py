@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers.models import make_model
+from helpers.models import make_chat
 
-from minigpt import Turn, UserError
+from minigpt import ChatModel, Tokenizer, Turn, UserError
 from minigpt.files import write_together
-from minigpt.model.checkpoint import load_model, read_card, save_model
+from minigpt.model.checkpoint import load_model, read_card, read_gpt, save_model
 
 transformers = pytest.importorskip("transformers")
 
 
-def saved(folder: Path, tokenizer, architecture: str = "qwen3", **shape):
-    model = make_model(architecture, vocab=tokenizer.vocab_size, context=48, **shape)
-    save_model(folder, model, tokenizer, {"stage": "sft"})
-    return model
+def saved(folder: Path, tokenizer: Tokenizer, architecture: str = "qwen3", **options) -> ChatModel:
+    chat = make_chat(tokenizer, architecture=architecture, context=48, **options)
+    save_model(folder, chat, {"stage": "sft"})
+    return chat
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "gpt2"])
@@ -30,7 +30,7 @@ def test_hugging_face_reads_the_folder_and_gives_the_same_logits(tmp_path, token
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     ids = torch.randint(0, tokenizer.vocab_size, (3, 40))
     with torch.no_grad():
-        assert torch.allclose(ours(ids), theirs(ids).logits, atol=1e-4)
+        assert torch.allclose(ours.gpt(ids), theirs(ids).logits, atol=1e-4)
 
 
 def test_hugging_face_reads_the_same_tokens_and_the_same_chat_template(tmp_path, tokenizer):
@@ -66,25 +66,36 @@ def test_a_gpt2_made_by_transformers_loads_with_equal_logits(tmp_path):
     theirs.save_pretrained(tmp_path)
     ids = torch.randint(0, 70, (2, 24))
     with torch.no_grad():
-        assert torch.allclose(load_model(tmp_path)(ids), theirs(ids).logits, atol=1e-4)
+        gpt, heads = read_gpt(tmp_path)
+        assert torch.allclose(gpt(ids), theirs(ids).logits, atol=1e-4) and not heads
+    with pytest.raises(UserError, match=r"has no tokenizer\.model"):
+        load_model(tmp_path)
 
 
 @pytest.mark.parametrize("architecture", ["qwen3", "gpt2"])
 def test_what_is_saved_is_what_is_loaded(tmp_path, tokenizer, architecture):
     ours = saved(tmp_path, tokenizer, architecture)
     again = load_model(tmp_path)
-    assert again.config == ours.config and again.answers
-    for (name, a), (_, b) in zip(ours.named_parameters(), again.named_parameters(), strict=True):
+    assert again.gpt.config == ours.gpt.config
+    for (name, a), (_, b) in zip(ours.gpt.named_parameters(), again.gpt.named_parameters(), strict=True):
         assert torch.equal(a, b), name
     assert again.tokenizer.fingerprint() == tokenizer.fingerprint()
 
 
+@pytest.mark.parametrize(("is_chat", "max_turns"), [(True, None), (True, 3), (False, None)])
+def test_how_a_model_is_spoken_to_is_saved_with_it(tmp_path, tokenizer, is_chat, max_turns):
+    """Whatever its stage is called: pre-training on conversations leaves a model that answers."""
+    saved(tmp_path, tokenizer, is_chat=is_chat, max_turns=max_turns)
+    again = load_model(tmp_path)
+    assert (again.is_chat, again.max_turns) == (is_chat, max_turns)
+
+
 def test_bf16_weights_take_half_the_space(tmp_path, tokenizer):
     model = saved(tmp_path / "full", tokenizer)
-    save_model(tmp_path / "half", model, tokenizer, {}, dtype=torch.bfloat16)
+    save_model(tmp_path / "half", model, {}, dtype=torch.bfloat16)
     full, half = ((tmp_path / name / "model.safetensors").stat().st_size for name in ("full", "half"))
     assert half < 0.6 * full
-    assert next(load_model(tmp_path / "half").parameters()).dtype == torch.float32
+    assert next(load_model(tmp_path / "half").gpt.parameters()).dtype == torch.float32
 
 
 # Whole or untouched.
@@ -158,7 +169,7 @@ def edit(path: Path, **changes) -> None:
     [
         ({"hidden_size": 64}, "does not have the shape"),
         ({"num_hidden_layers": 3}, "does not have the shape"),
-        ({"vocab_size": 999}, "belong to different runs"),
+        ({"vocab_size": 999}, "340 pieces but the model 999; they belong to different runs"),
         ({"model_type": "llama"}, "reads qwen3 and gpt2"),
         ({"attention_bias": True}, "attention_bias"),
         ({"tie_word_embeddings": False}, "tie_word_embeddings"),
@@ -168,6 +179,13 @@ def test_a_config_that_does_not_fit_is_explained(tmp_path, tokenizer, changes, w
     saved(tmp_path, tokenizer)
     edit(tmp_path / "config.json", **changes)
     with pytest.raises(UserError, match=words):
+        load_model(tmp_path)
+
+
+def test_a_tokenizer_of_another_run_is_noticed(tmp_path, tokenizer, text):
+    saved(tmp_path, tokenizer)
+    (tmp_path / "tokenizer.model").write_bytes(Tokenizer.train([text], 345).model)
+    with pytest.raises(UserError, match="345 pieces but the model 340; they belong to different runs"):
         load_model(tmp_path)
 
 

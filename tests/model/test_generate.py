@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 import torch
-from helpers.models import make_model
+from helpers.models import make_chat, make_model
 
-from minigpt import Sampling, Tokenizer, beam_search, generate, remove_input_from_output, stream
-from minigpt.model.generate import decode
+from minigpt import ChatModel, Sampling, beam_search, generate, stream
+from minigpt.data.tokenizer import TextStream
 from minigpt.model.sampling import GREEDY
 
 
@@ -37,7 +37,7 @@ def test_rows_of_unequal_length_do_not_disturb_each_other(model):
             single = Sampling(temperature=sampling.temperature, seed=sampling.seed + row)
             alone = generate(model, [prompt], 12, single, stop={3, 17, 30})[0]
             assert alone.ids == together[row].ids
-            assert alone.finished == together[row].finished
+            assert alone.stop == together[row].stop
             assert alone.logprobs == pytest.approx(together[row].logprobs, abs=1e-5)
 
 
@@ -67,7 +67,7 @@ def test_stream_equals_generate(model):
 
 def test_generation_ends_at_the_context(model):
     written = generate(model, [list(range(1, 30))], 50)[0]
-    assert len(written.ids) == 3 and not written.finished
+    assert len(written.ids) == 3 and written.stop is None
     for prompts, words in (([[]], "empty"), ([[1] * 32], "no room")):
         with pytest.raises(ValueError, match=words):
             generate(model, prompts, 5)
@@ -87,7 +87,7 @@ def test_beam_of_width_one_is_greedy():
         model = make_model(["qwen3", "gpt2"][seed % 2], seed=seed, vocab=20, depth=1)
         best = beam_search(model, [1, 2], 8, beam_width=1, stop={7})[0]
         greedy = generate(model, [[1, 2]], 8, stop={7})[0]
-        assert (best.ids, best.finished) == (greedy.ids, greedy.finished)
+        assert (best.ids, best.finished) == (greedy.ids, greedy.stop == 7)
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, 1.0])
@@ -132,50 +132,20 @@ def test_finished_hypotheses_are_kept():
         assert not {0, 1, 2} & set(h.ids)
 
 
-# Text in, text out.
+# Text out.
 
 
 @pytest.fixture
-def talker(tokenizer):
-    model = make_model(vocab=tokenizer.vocab_size, context=64)
-    model.tokenizer = tokenizer
-    return model
-
-
-def test_decode_as_in_the_chapter(talker):
-    for options in (
-        {},
-        {"strategy": "beam_search", "beam_width": 3, "repetition_penalty": 1.2},
-        {"strategy": "sample", "seed": 4},
-    ):
-        text = decode(talker, "Good morning", max_len=5, **options)
-        assert text.startswith("Good morning")
-        assert remove_input_from_output("Good morning", text) in text
-    assert talker.decode("Good", max_len=4) == decode(talker, "Good", max_len=4)
-    with pytest.raises(TypeError):
-        decode(talker, "Good", beam_width=5)
-
-
-def test_unknown_strategy_names_the_known_ones(talker):
-    with pytest.raises(ValueError, match="greedy, beam_search or sample"):
-        decode(talker, "Good", strategy="magic")
-
-
-def test_defect_09_unknown_words_are_read_not_dropped(talker):
-    """Every word reaches the model, also one that the tokenizer has never seen."""
-    assert isinstance(decode(talker, "zzzzqqq", max_len=3), str)
-    tokenizer: Tokenizer = talker.tokenizer
-    assert tokenizer.decode(tokenizer.encode("zzzzqqq Ωmega")) == "zzzzqqq Ωmega"
+def talker(tokenizer) -> ChatModel:
+    return make_chat(tokenizer, context=64)
 
 
 def test_streamed_text_equals_the_whole(talker):
-    from minigpt.data.tokenizer import TextStream
-
     tokenizer = talker.tokenizer
     for seed in range(20):
         text = TextStream(tokenizer)
         ids, pieces = [], []
-        for token in stream(talker, [5, 6], 40, Sampling(seed=seed)):
+        for token in stream(talker.gpt, [5, 6], 40, Sampling(seed=seed)):
             ids.append(token)
             pieces.append(text.feed(token))
         pieces.append(text.flush())

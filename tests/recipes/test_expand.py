@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers.models import WORDS, make_model, make_ppo, questions, write_talks
+from helpers.models import WORDS, copy_of, make_chat, make_ppo, questions, write_talks
 
-from minigpt import GPT, LabelledText, Trainer, Turn, UserError
-from minigpt.alignment.formulas import Episode, distinct
-from minigpt.alignment.policy import write_answers
+from minigpt import ChatModel, CorpusLoader, LabelledText, RewardConfig, Trainer, TrainingConfig, Turn, UserError
 from minigpt.alignment.ppo_run import model_reward, split_prompts
 from minigpt.alignment.reward_metrics import bootstrap_interval
-from minigpt.alignment.reward_model import Judgement, RewardModel, load_reward_model, save_reward_model
+from minigpt.alignment.reward_model import RewardModel, load_reward_model, save_reward_model
+from minigpt.alignment.reward_training import RewardTraining, new_reward_model
+from minigpt.alignment.stop_rules import distinct
 from minigpt.data.examples import Prompt
 from minigpt.data.formats import LabelCorpus, MessagesCorpus
-from minigpt.evaluation.report import report
-from minigpt.evaluation.report.page import Page, render
-from minigpt.evaluation.report.sections import SECTIONS
+from minigpt.evaluation.report.command import make_report
+from minigpt.evaluation.report.page import render
 from minigpt.evaluation.sentiment import measure_moods
-from minigpt.evaluation.win_rate import divergence
+from minigpt.evaluation.win_rate import kl_from
 from minigpt.model.checkpoint import save_model
+from minigpt.model.responses import Response, respond
 from minigpt.model.sampling import Sampling
 from minigpt.recipe import Recipe, load_recipe
 from minigpt.tinytown.opinion_grader import VisitTruth, grade_opinion, read_headline
@@ -35,15 +33,14 @@ from minigpt.training.device import detect
 
 
 def label_model(
-    trunk: GPT, examples: list[LabelledText], steps: int, valid: list[LabelledText] | None = None, **options
+    trunk: ChatModel, examples: list[LabelledText], steps: int, valid: list[LabelledText] | None = None, **options
 ):
     """A reward model that learned labels, and what it scored on those held out."""
-    model = RewardModel(copy.deepcopy(trunk))
-    objective = Judgement(model, SimpleNamespace(train=examples, valid=valid or []), detect("cpu", "fp32"), "positive")
-    settings = (
-        dict(steps=steps, batch_size=16, learning_rate=3e-3, warmup_steps=0, evaluations=1, device="cpu") | options
-    )
-    trainer = Trainer(model, None, objective=objective, **settings)
+    torch.manual_seed(0)
+    corpus, runtime = CorpusLoader(examples, valid or []), detect("cpu", "fp32")
+    model = new_reward_model(copy_of(trunk), corpus, RewardConfig(want="positive"))
+    settings = dict(steps=steps, batch_size=16, lr=3e-3, warmup_steps=0, evaluations=1) | options
+    trainer = Trainer(RewardTraining(model, corpus, runtime, "positive"), TrainingConfig(**settings), runtime)
     trainer.train()
     return model.eval(), trainer.scores
 
@@ -59,12 +56,12 @@ def of_f(count: int) -> list[LabelledText]:
 def mood(speaker) -> RewardModel:
     """A judge of mood for the answers of `speaker`, normalised on them."""
     model, _ = label_model(speaker, of_f(400), 80)
-    model.normalise([model.reading(episode.ids, episode.start) for episode in answers_of(speaker, 200)])
+    model.normalise(answers_of(speaker, 200))
     return model
 
 
-def answers_of(model: GPT, count: int) -> list[Episode]:
-    return write_answers(model, questions(count), 9, Sampling(seed=0))[0]
+def answers_of(chat: ChatModel, count: int) -> list[Response]:
+    return respond(chat, questions(count), 9, Sampling(seed=0))
 
 
 # The wish.
@@ -103,10 +100,10 @@ def test_the_labels_and_the_odds_survive_the_folder(mood, tmp_path: Path):
 
 def test_one_model_becomes_glad_and_cross_and_stays_itself(mood, speaker):
     """On 64 fixed prompts: intervals apart, little divergence, no loss of variety."""
-    settings = dict(updates=8, episodes=32, minibatch=16, learning_rate=1e-3, kl=0.3, max_new_tokens=9, max_drift=99.0)
+    settings = dict(updates=8, episodes=32, minibatch=16, lr=1e-3, kl_coef=0.3, max_new_tokens=9, max_drift=99.0)
     models = {"sft": speaker}
     for want in ("positive", "negative"):
-        models[want] = make_ppo(speaker, model_reward(mood, speaker, want), **settings).train().model
+        models[want] = make_ppo(speaker, model_reward(mood, speaker, want), **settings).train().chat
     episodes = {name: answers_of(model, 64) for name, model in models.items()}
     wanted = {
         name: torch.tensor(mood.log_odds(model_reward(mood, speaker)(said))).sigmoid().tolist()
@@ -117,7 +114,7 @@ def test_one_model_becomes_glad_and_cross_and_stays_itself(mood, speaker):
     variety = distinct([episode.text for episode in episodes["sft"]])
     for name in ("positive", "negative"):
         assert distinct([episode.text for episode in episodes[name]]) > 0.7 * variety
-        assert 0 < divergence(models[name], speaker, episodes[name]) < 4
+        assert 0 < kl_from(speaker, models[name], episodes[name]) < 4
 
 
 RECIPE = """
@@ -142,11 +139,11 @@ def moody(mood, speaker, tokenizer, tmp_path: Path, monkeypatch) -> tuple[Recipe
     (tmp_path / "moody.toml").write_text(RECIPE, encoding="utf-8")
     write_talks(tmp_path / "talks.jsonl")
     home = tmp_path / "moody"
-    frank = copy.deepcopy(speaker)
+    frank = copy_of(speaker)
     with torch.no_grad():
-        frank.embed_tokens.weight *= 4
+        frank.gpt.embed_tokens.weight *= 4
     for name, model in {"sft": speaker, "ppo": frank, "ppo-negative": speaker, "ppo.previous": speaker}.items():
-        save_model(home / name, model, tokenizer, {"stage": name[:3], "finished": True})
+        save_model(home / name, model, {"stage": name[:3], "finished": True})
     save_reward_model(home / "reward", mood, {"stage": "reward", "finished": True})
     return load_recipe(str(tmp_path / "moody.toml")), home
 
@@ -156,7 +153,7 @@ def test_every_policy_of_a_recipe_is_asked_for_its_mood(moody, mood, speaker):
     moods = measure_moods(recipe, home, torch.device("cpu"))
     assert moods.label == "positive" and list(moods.entrants) == ["sft", "ppo", "ppo-negative"]
     prompts = [Prompt((Turn("user", text),)) for text in moods.prompts]
-    said = write_answers(speaker, prompts, 9, Sampling(seed=0))[0]
+    said = respond(speaker, prompts, 9, Sampling(seed=0))
     wanted = torch.tensor(mood.log_odds(model_reward(mood, speaker)(said))).sigmoid()
     sft, ppo, same = moods.entrants.values()
     assert sft.wanted == pytest.approx(float(wanted.mean()), abs=1e-4) and sft == same
@@ -167,13 +164,13 @@ def test_every_policy_of_a_recipe_is_asked_for_its_mood(moody, mood, speaker):
 
 def test_the_report_card_shows_the_moods(moody):
     recipe, home = moody
-    card = report.make_report(recipe, home, 0, 0, torch.device("cpu"))
-    page = render(Page(card, {}, {}), SECTIONS)
+    card = make_report(recipe, home, 0, 0, torch.device("cpu"))
+    page = render(card)
     moods = measure_moods(recipe, home, torch.device("cpu")).entrants
     for name, mood in moods.items():
         assert f"{mood.wanted:.1%}</data>" in page and f"{mood.interval[0]:.1%} to {mood.interval[1]:.1%}" in page, name
     (home.parent / "talks.jsonl").unlink()
-    assert report.make_report(recipe, home, 0, 0, torch.device("cpu"))["mood"] == {}
+    assert make_report(recipe, home, 0, 0, torch.device("cpu"))["sentiment"] == {}
 
 
 def test_the_bootstrap_holds_the_mean_and_narrows_with_more_values():
@@ -223,13 +220,12 @@ def test_long_texts_are_more_than_twice_as_long_and_only_they_are_learned(files,
 
 def test_a_small_model_of_sentiment_beats_the_majority_by_far(files, tokenizer):
     corpus = LabelCorpus.read(files / "sentiment.jsonl", valid_fraction=0.2)
-    trunk = make_model(vocab=tokenizer.vocab_size, context=160, depth=1)
-    trunk.tokenizer = tokenizer
+    trunk = make_chat(tokenizer, context=160, depth=1)
     with torch.no_grad():
-        for parameter in trunk.parameters():
+        for parameter in trunk.gpt.parameters():
             if parameter.ndim == 2:
                 parameter.div_(6)
-    _, scores = label_model(trunk, corpus.train, 60, corpus.valid[:150], batch_size=32, learning_rate=1e-2)
+    _, scores = label_model(trunk, corpus.train, 60, corpus.valid[:150], batch_size=32, lr=1e-2)
     labels = [example.label for example in corpus.valid[:150]]
     majority = max(labels.count(label) for label in set(labels)) / len(labels)
     assert scores.interval[0] > majority + 0.1

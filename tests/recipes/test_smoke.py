@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 STAGES = ("pretrain", "sft", "reward", "ppo")
 RECIPE = """
 title = "A small Tinytown"
-truth = "town"
+grader = "town"
 depth = 2
 context = 96
 vocab_size = 1024
@@ -44,19 +44,19 @@ corpus = "tinytown/dialogs"
 format = "guide"
 steps = 60
 batch_size = 16
-learning_rate = 0.003
+lr = 0.003
 evaluations = 1
 
 [reward]
 corpus = "tinytown/dialogs"
 format = "guide"
-rater = "truth"
+annotator = "grader"
 pairs = 1500
 max_new_tokens = 24
 batch_size = 24
-learning_rate = 0.002
+lr = 0.002
 epsilon = 0.001
-matrix_rate = 0.01
+matrix_lr = 0.01
 decay = 1.0
 evaluations = 1
 
@@ -67,8 +67,8 @@ updates = 8
 episodes = 64
 minibatch = 32
 max_new_tokens = 24
-learning_rate = 0.0004
-value_rate = 0.003
+lr = 0.0004
+value_lr = 0.003
 evaluations = 1
 evaluation_prompts = 200
 """

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from helpers.models import WORDS, make_model, make_ppo, questions
+import torch
+from helpers.models import WORDS, copy_of, make_chat, questions
 
-from minigpt import Comparison, Conversation, Trainer, Turn, UserError
+from minigpt import Comparison, Conversation, CorpusLoader, Trainer, TrainingConfig, Turn, UserError
 from minigpt.alignment.comparisons import worse_on_purpose
 from minigpt.alignment.negatives import NEGATIVES, parse_kinds, synthetic
 from minigpt.alignment.ppo_run import split_prompts
-from minigpt.alignment.reward_model import Judgement, RewardModel, judged_rows
+from minigpt.alignment.reward_model import RewardModel
+from minigpt.alignment.reward_training import RewardTraining
+from minigpt.alignment.rollout import draw_prompts
 from minigpt.config import RewardConfig
 from minigpt.data.examples import Prompt, prompts_of
 from minigpt.data.formats.preferences import ComparisonCorpus
 from minigpt.data.formats.prompts import PromptCorpus
 from minigpt.data.formats.text import TextCorpus
 from minigpt.data.packing import ConversationRows
-from minigpt.data.preferences import encode_answers
-from minigpt.data.shorten import ENDS, sentences, shorten
-from minigpt.data.truncation import fit_prompts
+from minigpt.data.preferences import AnswerRows, encode_answers
+from minigpt.data.truncation import ENDS
+from minigpt.model.responses import fit_prompts, respond
+from minigpt.model.sampling import Sampling
 from minigpt.recipe import load_recipe
 from minigpt.tinytown.gossip import Gossip, policy_file
 from minigpt.tinytown.graders import TRUTHS
@@ -36,8 +39,7 @@ from minigpt.web import exports
 from minigpt.web.store import Store
 
 POST = 'News\nThe baker sees a gull. Is it lost? "No!" says the town... And so on.\nIn the evening it eats 3.5 fish.'
-PIECES = ["News\n", "The baker sees a gull. ", "Is it lost? ", '"No!" ', "says the town... ", "And so on.\n",
-          "In the evening it eats 3.5 fish."]  # fmt: skip
+SHORTER = POST.removesuffix("\nIn the evening it eats 3.5 fish.")
 
 
 # The truth about summaries.
@@ -97,56 +99,35 @@ def test_any_answer_has_marks_from_0_to_1(truth, answer):
 # Texts that are too long for the context.
 
 
-def test_sentences_joined_are_the_text():
-    assert sentences(POST) == PIECES
-    assert sentences("我来了。你呢？好！") == ["我来了。", "你呢？", "好！"]
-    for text in ("", "no end", "a.b.c", "Wait...what?! (Yes.) \n\n done", "..."):
-        assert "".join(sentences(text)) == text
-
-
-def test_a_text_keeps_as_many_first_sentences_as_fit(tokenizer):
-    turns = (Turn("user", POST), Turn("assistant", "The gull"))
-    whole = len(tokenizer.encode_chat(turns)[0])
-    assert shorten(tokenizer, turns, whole) == turns
-    kept = [shorten(tokenizer, turns, limit) for limit in range(whole + 1)]
-    texts = [found[0].text if found else None for found in kept]
-    assert set(texts) == {None, *("".join(PIECES[:count]).rstrip() for count in range(1, len(PIECES) + 1))}
-    for limit, found in enumerate(kept):
-        if found:
-            assert len(tokenizer.encode_chat(found)[0]) <= limit and found[1] == turns[1]
-    assert texts == sorted(texts, key=lambda text: len(text or ""))
-
-
 def test_a_long_post_keeps_its_summary_and_is_counted(tokenizer):
     long = Conversation((Turn("user", POST), Turn("assistant", "The gull eats")))
     whole = len(tokenizer.encode_chat(long.turns)[0])
-    assert not ConversationRows([long], tokenizer, whole - 1).dropped  # a longer --context keeps it all
-    rows = ConversationRows([long, long], tokenizer, whole - 5)
+    assert not ConversationRows([long], tokenizer, whole).dropped  # a longer --context keeps it all
+    rows = ConversationRows([long, long], tokenizer, whole - 1)
     assert len(rows.encoded) == 2 and rows.dropped == {ENDS: 2}
-    ids, learn = rows.encoded[0]
-    assert len(ids) <= whole - 4
-    assert tokenizer.decode(ids.tolist()) == f" {''.join(PIECES[:-1]).rstrip()} The gull eats"
-    assert tokenizer.decode(ids[learn].tolist()) == " The gull eats"
+    ids, loss_mask = rows.encoded[0]
+    assert len(ids) < whole
+    assert tokenizer.decode(ids.tolist()) == f" {SHORTER} The gull eats"
+    assert tokenizer.decode(ids[loss_mask].tolist()) == " The gull eats"
 
 
 def test_both_answers_to_a_long_post_are_judged_beside_the_same_shorter_one(tokenizer):
     asked, texts = (Turn("user", POST),), ("the gull", "the baker sees a gull and it is lost")
     whole = len(tokenizer.encode_prompt(asked)) + len(tokenizer.encode(f" {texts[1]}")) + 1
-    (short, long), was_cut = encode_answers(tokenizer, asked, texts, whole)
-    assert not was_cut and len(long.ids) == whole
-    (short, long), was_cut = encode_answers(tokenizer, asked, texts, whole - 1)
-    assert was_cut and len(long.ids) < whole and short.ids[: short.start] == long.ids[: long.start]
-    assert tokenizer.decode(long.ids[: long.start]) == f" {''.join(PIECES[:-1]).rstrip()}"
-    rows = judged_rows([Comparison(asked, *texts), Comparison(asked[:0], *texts)], tokenizer, whole - 1)
+    (short, long), fitted = encode_answers(tokenizer, asked, texts, whole)
+    assert not fitted.shortened and len(long.ids) == whole
+    (short, long), fitted = encode_answers(tokenizer, asked, texts, whole - 1)
+    assert fitted.shortened and len(long.ids) < whole and short.ids[: short.start] == long.ids[: long.start]
+    assert tokenizer.decode(long.ids[: long.start]) == f" {SHORTER}"
+    rows = AnswerRows([(asked, texts, 0.0), ((), texts, 0.0)], tokenizer, whole - 1)
     assert len(rows.groups) == 2 and rows.dropped == {ENDS: 1}
 
 
 def test_long_prompts_of_ppo_are_shortened_and_counted(tokenizer):
-    model = make_model(vocab=tokenizer.vocab_size, context=60)
-    model.tokenizer, model.answers = tokenizer, True
+    chat = make_chat(tokenizer, context=60)
     talk = (Turn("user", "a?"), Turn("assistant", "b"), Turn("user", POST))
     prompts = [Prompt(turns, str(i)) for i, turns in enumerate([talk, talk[:1], (Turn("user", "x" * 99),)])]
-    fitting, lost = fit_prompts(model, prompts, reserve=10)
+    fitting, lost = fit_prompts(chat, prompts, reserve=10)
     assert lost == {ENDS: 1, "prompts too long for the context": 1}
     assert [prompt.group for prompt in fitting] == ["0", "1"] and fitting[1] == prompts[1]
     assert POST.startswith(fitting[0].turns[-1].text) and len(tokenizer.encode_prompt(fitting[0].turns)) <= 50
@@ -211,41 +192,39 @@ def test_negatives_are_off_by_default_and_unknown_ones_are_refused():
     assert RewardConfig().augment == "" and parse_kinds("") == []
     assert parse_kinds("random, dup_tail,other") == list(NEGATIVES)
     with pytest.raises(UserError, match="did you mean other"):
-        RewardConfig(augment="random,others")
+        parse_kinds("random,others")
 
 
 def test_their_share_is_told_and_only_training_sees_them(tokenizer):
     said: list[str] = []
-    corpus = SimpleNamespace(train=comparisons(40), valid=comparisons(20, seed=9))
+    corpus = CorpusLoader(comparisons(40), comparisons(20, seed=9))
     stage = SimpleNamespace(settings=RewardConfig(augment="random,other"), say=said.append)
     extra, share = worse_on_purpose(stage, corpus)
     assert share == 0.5 and said == ["augment:   40 synthetic comparisons (random, other), 50% of the data"]
-    objective = Judgement(new_judge(tokenizer), corpus, detect("cpu", "fp32"), extra=extra)
+    objective = RewardTraining(new_judge(tokenizer), corpus, detect("cpu", "fp32"), extra=extra)
     assert len(objective.rows.groups) == 80 and len(objective.valid_rows.groups) == 20
     stage.settings = RewardConfig()
     assert worse_on_purpose(stage, corpus) == ([], 0.0) and len(said) == 1
     stage.settings = RewardConfig(augment="other")
     with pytest.raises(UserError, match="leave it out"):
-        worse_on_purpose(stage, SimpleNamespace(train=questions(3), valid=[]))
+        worse_on_purpose(stage, CorpusLoader(questions(3), []))
 
 
 # The reward model's training, and the way from votes to PPO.
 
 
 def new_judge(tokenizer) -> RewardModel:
-    model = make_model(vocab=tokenizer.vocab_size, context=48, depth=1)
-    model.tokenizer, model.answers = tokenizer, True
-    return RewardModel(model)
+    return RewardModel(make_chat(tokenizer, context=48, depth=1))
 
 
 def test_the_reward_models_training_saves_and_returns_as_told(tmp_path, tokenizer, monkeypatch):
     """Every three batches of seven, and at the end; with the loss of each batch and of each measurement."""
     saved: list[int] = []
-    corpus = SimpleNamespace(train=comparisons(40), valid=comparisons(10, seed=9))
+    corpus = CorpusLoader(comparisons(40), comparisons(10, seed=9))
     model = new_judge(tokenizer)
-    objective = Judgement(model, corpus, detect("cpu", "fp32"))
-    trainer = Trainer(model, None, steps=7, batch_size=4, save_every=3, evaluations=2, folder=tmp_path, device="cpu",
-                      objective=objective)  # fmt: skip
+    runtime = detect("cpu", "fp32")
+    config = TrainingConfig(steps=7, batch_size=4, save_every=3, evaluations=2)
+    trainer = Trainer(RewardTraining(model, corpus, runtime), config, runtime, folder=tmp_path)
     monkeypatch.setattr(trainer, "save_state", lambda: saved.append(trainer.state.step))
     returned, train_losses, valid_losses = trainer.train()
     assert returned is model and saved == [3, 6, 7] and len(train_losses) == 7
@@ -285,11 +264,11 @@ def test_forty_votes_teach_the_voters_taste(votes, speaker):
         sorted((c.prompt[0].text, c.chosen, c.rejected) for c in [*corpus.train, *corpus.valid]) for corpus in found
     ]
     assert pairs[0] == pairs[1] == pairs[2] and len(pairs[0]) == 40
-    corpus = SimpleNamespace(train=found[0].train, valid=comparisons(100, seed=7))
-    model = RewardModel(copy.deepcopy(speaker))
-    objective = Judgement(model, corpus, detect("cpu", "fp32"))
-    trainer = Trainer(model, None, steps=40, batch_size=16, learning_rate=1e-2, warmup_steps=0, evaluations=1,
-                      device="cpu", objective=objective)  # fmt: skip
+    corpus, runtime = CorpusLoader(found[0].train, comparisons(100, seed=7)), detect("cpu", "fp32")
+    torch.manual_seed(0)
+    model = RewardModel(copy_of(speaker))
+    config = TrainingConfig(steps=40, batch_size=16, lr=1e-2, warmup_steps=0, evaluations=1)
+    trainer = Trainer(RewardTraining(model, corpus, runtime), config, runtime)
     trainer.train()
     assert trainer.scores.accuracy >= 0.9
 
@@ -304,7 +283,6 @@ def test_ppo_reads_only_the_prompts_of_votes(votes, speaker):
         row["chosen"], row["rejected"] = ([{"role": "assistant", "content": text}] for text in ("other", "words"))
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     assert prompts_of(PromptCorpus.read(path, valid_fraction=0.0).train) == prompts
-    trainer = make_ppo(speaker, updates=1)
-    trainer.prompts = prompts
-    episodes, _ = trainer.collect(0)
-    assert {episode.turns for episode in episodes} <= {prompt.turns for prompt in prompts}
+    drawn = draw_prompts(prompts, 0, 16, seed=0)
+    responses = respond(speaker, drawn, 6, Sampling(seed=0))
+    assert {response.turns for response in responses} <= {prompt.turns for prompt in prompts}

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.models import make_trainer
 
-from minigpt import GPT, Conversation, CorpusLoader, Document, ModelConfig, Trainer, TrainingConfig, Turn, UserError
+from minigpt import GPT, ChatModel, Conversation, CorpusLoader, Document, ModelConfig, TrainingConfig, Turn, UserError
 from minigpt.training.device import Runtime, detect
-from minigpt.training.evaluation import byte_lengths, evaluate
+from minigpt.training.language_modelling import byte_lengths, measure_perplexity
 from minigpt.training.optimizer import Optimizer, rate_at
 from minigpt.training.run_state import TrainingState
 
@@ -27,19 +28,20 @@ SENTENCES = [f"The {a} {b} the {c}." for a in ("baker", "gull", "boat") for b in
 
 
 @pytest.fixture
-def corpus(tokenizer):
+def corpus():
     documents = [Document(" ".join(SENTENCES[i : i + 6]), group=str(i), words=30) for i in range(0, 57)]
-    return CorpusLoader(documents, tokenizer=tokenizer, max_seq_len=32, valid_fraction=0.1)
+    return CorpusLoader(documents, valid_fraction=0.1)
 
 
-def new_model(tokenizer, dropout: float = 0.0) -> GPT:
+def new_model(tokenizer, dropout: float = 0.0) -> ChatModel:
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "num_attention_heads": 2}
-    return GPT(ModelConfig.from_depth(tokenizer.vocab_size, 32, 2, dropout=dropout, **shape), tokenizer)
+    gpt = GPT(ModelConfig.from_depth(tokenizer.vocab_size, 32, 2, dropout=dropout, **shape))
+    return ChatModel(gpt, tokenizer)
 
 
 def test_training_lowers_the_loss_and_returns_its_evidence(tokenizer, corpus):
-    trainer = Trainer(new_model(tokenizer), corpus, steps=40, batch_size=8, evaluations=4)
+    trainer = make_trainer(new_model(tokenizer), corpus, steps=40, batch_size=8, evaluations=4)
     result = trainer.train()
     model, train_losses, valid_losses = result
     assert model is result.model
@@ -51,7 +53,7 @@ def test_training_lowers_the_loss_and_returns_its_evidence(tokenizer, corpus):
 
 def test_defect_02_an_epoch_is_a_pass_over_the_corpus(tokenizer, corpus):
     """Every row once, whatever the batch; steps are called steps."""
-    trainer = Trainer(new_model(tokenizer), corpus, epochs=2, batch_size=4)
+    trainer = make_trainer(new_model(tokenizer), corpus, epochs=2, batch_size=4)
     rows = trainer.rows_per_epoch
     assert trainer.total_steps == 2 * (rows // 4) and trainer.steps_per_epoch == rows // 4
     expected = trainer.rows.epoch(1, trainer.config.seed)
@@ -64,10 +66,10 @@ def test_defect_02_an_epoch_is_a_pass_over_the_corpus(tokenizer, corpus):
 def test_gradient_accumulation_weighs_tokens_not_rows(tokenizer):
     """1 batch of 8 ragged rows equals 4 of 2: the loss is divided once, by all targets that count."""
     talks = [Conversation((Turn("user", "How are you?"), Turn("assistant", "fine " * n)), str(n)) for n in range(1, 12)]
-    corpus = CorpusLoader(talks, [talks[0]], tokenizer=tokenizer)
+    corpus = CorpusLoader(talks, [talks[0]])
     results = []
     for micro in (8, 2, 3):
-        trainer = Trainer(new_model(tokenizer), corpus, steps=3, batch_size=8, micro_batch=micro, device="cpu")
+        trainer = make_trainer(new_model(tokenizer), corpus, steps=3, batch_size=8, micro_batch=micro)
         results.append(trainer.train().record_train_loss)
     assert results[0] == pytest.approx(results[1], abs=1e-5)
     assert results[0] == pytest.approx(results[2], abs=1e-5)
@@ -75,28 +77,28 @@ def test_gradient_accumulation_weighs_tokens_not_rows(tokenizer):
 
 def test_the_best_model_is_the_one_returned_and_saved(tokenizer, corpus):
     saved = []
-    trainer = Trainer(
-        new_model(tokenizer), corpus, steps=30, batch_size=8, evaluations=6, learning_rate=0.05, matrix_rate=0.5,
-        save=lambda model, card: saved.append(card["metrics"]["loss"]),
+    trainer = make_trainer(
+        new_model(tokenizer), corpus, steps=30, batch_size=8, evaluations=6, lr=0.05, matrix_lr=0.5,
+        save=lambda card: saved.append(card["metrics"]["loss"]),
     )  # fmt: skip
-    model, _, valid_losses = trainer.train()
-    runtime = detect("cpu")
+    _, _, valid_losses = trainer.train()
     best = min(loss for _, loss in valid_losses)
-    scores = evaluate(model, trainer.objective.valid_rows, tokenizer, runtime, limit=64)
+    objective = trainer.objective
+    scores = measure_perplexity(objective.chat, objective.valid_rows, trainer.runtime, limit=64)
     assert scores.loss == pytest.approx(best, abs=1e-6)
     assert saved[-2] == pytest.approx(best)
 
 
 def test_without_validation_text_training_goes_on_unmeasured(tokenizer, text):
-    corpus = CorpusLoader([Document(text)], tokenizer=tokenizer, max_seq_len=32)
-    trainer = Trainer(new_model(tokenizer), corpus, steps=3, batch_size=2)
+    corpus = CorpusLoader([Document(text)])
+    trainer = make_trainer(new_model(tokenizer), corpus, steps=3, batch_size=2)
     assert len(trainer.train().record_train_loss) == 3 and trainer.scores is None
 
 
 def test_a_minute_budget_is_kept(tokenizer, corpus, monkeypatch):
     """With a clock that ticks a second a step, a tenth of a minute is six steps, and the rate falls to its end."""
     now = [0.0]
-    trainer = Trainer(new_model(tokenizer), corpus, minutes=0.1, warmup_steps=0, batch_size=4, evaluations=1)
+    trainer = make_trainer(new_model(tokenizer), corpus, minutes=0.1, warmup_steps=0, batch_size=4, evaluations=1)
     monkeypatch.setattr("minigpt.training.trainer.time.monotonic", lambda: now[0])
     rates = []
     step = trainer.optimizer.step
@@ -115,7 +117,7 @@ def test_schedule_by_hand():
 
 
 def test_muon_takes_the_matrices_and_adamw_the_rest(tokenizer):
-    model = new_model(tokenizer)
+    model = new_model(tokenizer).gpt
     muon, adamw = Optimizer.for_training(model, TrainingConfig()).parts
     assert isinstance(muon, torch.optim.Muon)
     matrices = {id(p) for p in muon.param_groups[0]["params"]}
@@ -128,21 +130,21 @@ def test_muon_takes_the_matrices_and_adamw_the_rest(tokenizer):
 def test_a_nan_loss_stops_with_a_sentence(tokenizer, corpus):
     model = new_model(tokenizer)
     with torch.no_grad():
-        model.norm.weight.fill_(float("nan"))
+        model.gpt.norm.weight.fill_(float("nan"))
     with pytest.raises(UserError, match="NaN at step 0"):
-        Trainer(model, CorpusLoader(corpus.train, [], tokenizer=tokenizer), steps=2, batch_size=4).train()
+        make_trainer(model, CorpusLoader(corpus.train, []), steps=2, batch_size=4).train()
 
 
 def test_bits_per_byte_and_word_perplexity_by_hand(tokenizer, corpus):
     """From the loss of every token one by one: nats over bytes, and nats over the words of the published file."""
     model = new_model(tokenizer)
-    trainer = Trainer(model, corpus, steps=1, batch_size=4)
-    scores = evaluate(model, trainer.objective.valid_rows, tokenizer, detect("cpu"))
+    trainer = make_trainer(model, corpus, steps=1, batch_size=4)
+    scores = measure_perplexity(model, trainer.objective.valid_rows, trainer.runtime)
     table = trainer.objective.valid_rows.in_order()
     nats, size, count = 0.0, 0, 0
     for i in range(len(table)):
         batch = table.batch(i, i + 1)
-        logs = model.eval()(batch.inputs).log_softmax(-1)[0]
+        logs = model.gpt.eval()(batch.inputs).log_softmax(-1)[0]
         nats -= sum(logs[t, token].item() for t, token in enumerate(batch.targets[0]))
         size += len(tokenizer.decode(batch.targets[0].tolist()).encode())
         count += batch.targets.numel()
@@ -174,7 +176,7 @@ def test_ten_steps_and_ten_more_equal_twenty(tmp_path, tokenizer, corpus, optimi
     settings = dict(steps=20, batch_size=4, evaluations=4, save_every=10, optimizer=optimizer)
 
     def trainer(folder):
-        return Trainer(new_model(tokenizer, dropout=0.1), corpus, folder=folder, **settings)
+        return make_trainer(new_model(tokenizer, dropout=0.1), corpus, folder=folder, **settings)
 
     straight = trainer(tmp_path / "straight").train()
     stopped = trainer(tmp_path / "stopped")
@@ -204,7 +206,7 @@ def test_ten_steps_and_ten_more_equal_twenty(tmp_path, tokenizer, corpus, optimi
 
 def test_save_every(tmp_path, tokenizer, corpus, monkeypatch):
     saved = []
-    trainer = Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3)
+    trainer = make_trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3)
     monkeypatch.setattr(trainer, "save_state", lambda: saved.append(trainer.state.step))
     trainer.train()
     assert saved == [3, 6, 7]  # and at the end, so that a Ctrl-C while measuring loses nothing
@@ -213,16 +215,16 @@ def test_save_every(tmp_path, tokenizer, corpus, monkeypatch):
 def test_what_save_every_leaves_on_the_disk(tmp_path, tokenizer, corpus):
     """A state to go on from after every third step, one at a time; at the end the model in its place."""
     seen: dict[int, list[int]] = {}
-    trainer = Trainer(
-        new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3, evaluations=1, device="cpu",
-        save=lambda model, run: (tmp_path / "model").write_text(str(run["steps"])),
+    trainer = make_trainer(
+        new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3, evaluations=1,
+        save=lambda run: (tmp_path / "model").write_text(str(run["steps"])),
     )  # fmt: skip
     step = trainer.step
 
     def watched(progress):
         if TrainingState.exists(tmp_path):
-            again = Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3,
-                            evaluations=1, device="cpu")  # fmt: skip
+            again = make_trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=7, batch_size=4, save_every=3,
+                            evaluations=1)  # fmt: skip
             assert again.resume()
             seen.setdefault(again.state.step, []).append(trainer.state.step)
         return step(progress)
@@ -240,7 +242,7 @@ def test_half_precision_learns_as_much(tokenizer, corpus, device):
     losses = {}
     for dtype in ("fp32", "bf16"):
         runtime = detect(device, dtype)
-        trainer = Trainer(new_model(tokenizer), corpus, steps=50, batch_size=8, evaluations=1, runtime=runtime)
+        trainer = make_trainer(new_model(tokenizer), corpus, steps=50, batch_size=8, evaluations=1, runtime=runtime)
         with runtime.autocast():
             product = torch.ones(2, 2, device=runtime.device) @ torch.ones(2, 2, device=runtime.device)
         assert product.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[dtype]
@@ -250,7 +252,7 @@ def test_half_precision_learns_as_much(tokenizer, corpus, device):
 
 
 def test_ctrl_c_finishes_the_step_and_saves(tmp_path, tokenizer, corpus):
-    trainer = Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=50, batch_size=4)
+    trainer = make_trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=50, batch_size=4)
     step = trainer.step
 
     def interrupted(progress):
@@ -261,18 +263,18 @@ def test_ctrl_c_finishes_the_step_and_saves(tmp_path, tokenizer, corpus):
     trainer.step = interrupted
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
-    again = Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=50, batch_size=4)
+    again = make_trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=50, batch_size=4)
     assert again.resume() and again.state.step == 6
 
 
 def test_resuming_with_other_settings_is_refused(tmp_path, tokenizer, corpus):
-    trainer = Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=5, batch_size=4)
+    trainer = make_trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=5, batch_size=4)
     trainer.save_state()
     with pytest.raises(UserError, match="batch_size was 4, is 8"):
-        Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=5, batch_size=8).resume()
+        make_trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=5, batch_size=8).resume()
     (tmp_path / "training_state.safetensors").write_bytes(b"torn")
     with pytest.raises(UserError, match="damaged"):
-        Trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=5, batch_size=4).resume()
+        make_trainer(new_model(tokenizer), corpus, folder=tmp_path, steps=5, batch_size=4).resume()
 
 
 RUN = """
@@ -282,19 +284,20 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 import torch
 torch.set_num_threads(1)
-from helpers.models import TEXT
-from minigpt import GPT, CorpusLoader, Document, ModelConfig, Tokenizer, Trainer
+from helpers.models import TEXT, make_trainer
+from minigpt import GPT, ChatModel, CorpusLoader, Document, ModelConfig, Tokenizer
 from minigpt.model.checkpoint import save_model
 from minigpt.training.device import detect, leave_processes
 folder = Path(sys.argv[1])
 tokenizer = Tokenizer.train([TEXT], 340)
 texts = [" ".join(TEXT.split()[i:] + TEXT.split()[:i]) for i in range(60)]
-corpus = CorpusLoader([Document(text, str(i)) for i, text in enumerate(texts)], tokenizer=tokenizer)
+corpus = CorpusLoader([Document(text, str(i)) for i, text in enumerate(texts)])
 torch.manual_seed(0)
-model = GPT(ModelConfig.from_depth(tokenizer.vocab_size, 32, 2, hidden_size=32, dropout=float(sys.argv[3])), tokenizer)
+gpt = GPT(ModelConfig.from_depth(tokenizer.vocab_size, 32, 2, hidden_size=32, dropout=float(sys.argv[3])))
+model = ChatModel(gpt, tokenizer)
 with leave_processes():
-    trainer = Trainer(model, corpus, folder=folder, steps=int(sys.argv[2]), batch_size=8, save_every=5, evaluations=3,
-                      save=lambda model, card: save_model(folder, model, tokenizer, card))
+    trainer = make_trainer(model, corpus, detect(), folder=folder, steps=int(sys.argv[2]), batch_size=8, save_every=5,
+                           evaluations=3, save=lambda card: save_model(folder, model, card))
     trainer.resume()
     trainer.train()
     if trainer.runtime.is_main:
@@ -358,16 +361,16 @@ def test_two_processes_give_the_losses_of_one(tmp_path):
 
 def test_processes_share_the_rows_and_disagree_about_nothing(tokenizer, corpus):
     """Each of two processes takes its half of the batch; the halves' losses add up to the whole."""
-    total = Trainer(new_model(tokenizer), corpus, steps=1, batch_size=6, device="cpu").train().record_train_loss[0]
+    total = make_trainer(new_model(tokenizer), corpus, steps=1, batch_size=6).train().record_train_loss[0]
     halves = []
     for rank in range(2):
         runtime = Runtime(torch.device("cpu"), torch.float32, rank, world=2)
         object.__setattr__(runtime, "sum", lambda values: values)
         object.__setattr__(runtime, "sum_gradients", lambda parameters: None)
         object.__setattr__(runtime, "agree", lambda value: value)
-        trainer = Trainer(
+        trainer = make_trainer(
             new_model(tokenizer),
-            CorpusLoader(corpus.train, [], tokenizer=tokenizer),
+            CorpusLoader(corpus.train, []),
             runtime=runtime,
             steps=1,
             batch_size=6,

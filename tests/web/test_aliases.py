@@ -53,19 +53,24 @@ def test_users_never_see_each_others_lines(client):
     assert client.get("/chat").get_json() == {"response": []}
 
 
-def scripted(models, tmp_path):
-    """An app whose engine says "Fine." to everything, and that engine."""
-    engines = []
+@pytest.fixture
+def scripted(tokenizer, tmp_path):
+    """Makes an app whose engine says "Fine." to everything; returns the app and its engines."""
 
-    def make(model):
-        engines.append(ScriptedEngine(model, model.tokenizer.encode(" Fine.")))
-        return engines[-1]
+    def start(models):
+        engines = []
 
-    return make_app(models, tmp_path, make), engines
+        def make(model):
+            engines.append(ScriptedEngine(model, tokenizer.encode(" Fine.")))
+            return engines[-1]
+
+        return make_app(models, tmp_path, make), engines
+
+    return start
 
 
-def test_the_model_never_reads_what_others_said(models, tmp_path):
-    app, engines = scripted(models, tmp_path)
+def test_the_model_never_reads_what_others_said(models, scripted):
+    app, engines = scripted(models)
     client = app.test_client()
     ask(client, "What is for sale?", user="boris")
     for _ in range(2):
@@ -77,8 +82,8 @@ def test_the_model_never_reads_what_others_said(models, tmp_path):
     app.close()
 
 
-def test_a_dialogue_hears_what_was_said_and_a_question_does_not(models, tmp_path):
-    app, engines = scripted(models, tmp_path)
+def test_a_dialogue_hears_what_was_said_and_a_question_does_not(models, scripted):
+    app, engines = scripted(models)
     client = app.test_client()
     for mode in ("dialogue", "dialogue", "qa"):
         ask(client, "How are you?", user="anna", mode=mode)
@@ -162,19 +167,18 @@ def test_infer_gives_the_reward(recipes, tmp_path):
     app.close()
 
 
-def test_a_character_answers_after_its_three_lines(tmp_path):
+def test_a_character_answers_after_its_three_lines(scripted, tokenizer, tmp_path):
     """A model of a script reads no more of a dialogue than it has learned to, and in a question nothing else."""
     folder = write_models(tmp_path, "persona/ppo", "town/sft")
     card = json.loads((folder / "persona/ppo/minigpt.json").read_text(encoding="utf-8"))
-    (folder / "persona/ppo/minigpt.json").write_text(json.dumps(card | {"memory": 3}), encoding="utf-8")
-    app, engines = scripted(folder, tmp_path)
+    (folder / "persona/ppo/minigpt.json").write_text(json.dumps(card | {"max_turns": 3}), encoding="utf-8")
+    app, engines = scripted(folder)
     client = app.test_client()
     asked = [f"Number {i}?" for i in range(4)]
     for question in asked:
         history = ask(client, question, user="anna")
     ask(client, asked[3], user="anna", mode="qa")
-    assert len(history) == 8 and engines[0].model.memory == 3
-    tokenizer = engines[0].model.tokenizer
+    assert len(history) == 8
     last = [Turn("user", asked[2]), Turn("assistant", "Fine."), Turn("user", asked[3])]
     heard = [list(ticket.job.ids) for ticket in engines[0].tickets]
     assert heard[3] == tokenizer.encode_prompt(last) and heard[4] == tokenizer.encode_prompt(last[-1:])

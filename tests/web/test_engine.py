@@ -78,7 +78,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(model, sampling):
         ids, end = written(ticket)
         alone = generate(model, [job.ids], job.max_tokens, job.sampling, job.stop)[0]
         assert ids == alone.ids
-        assert end.reason == ("stop" if alone.finished else "length")
+        assert end.reason == ("length" if alone.stop is None else "stop")
     assert engine.counts() == (0, 0)
     engine.close()
 

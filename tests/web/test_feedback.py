@@ -8,7 +8,7 @@ import sqlite3
 from collections import Counter
 
 import pytest
-from helpers.models import TEXT, make_model
+from helpers.models import TEXT, make_chat
 from helpers.web import QUESTION, chat, error_of, make_app, write_models
 
 from minigpt import Tokenizer, Turn
@@ -57,9 +57,8 @@ def test_a_pair_is_the_current_model_against_older_ones(tmp_path):
     """In the order in which they were written; never a newer one, one that cannot answer, or one of other words."""
     models = write_models(tmp_path / "models", "town/pretrain", "town/reward", "town/sft-old", "town/sft", "town/ppo")
     write_models(models, "town/ppo-new")
-    alien = make_model(vocab=350, context=96)
-    tokenizer = Tokenizer.train([TEXT], 350)
-    save_model(models / "town" / "sft-alien", alien, tokenizer, {"stage": "sft", "recipe": "town", "finished": True})
+    alien = make_chat(Tokenizer.train([TEXT], 350), context=96)
+    save_model(models / "town" / "sft-alien", alien, {"stage": "sft", "recipe": "town", "finished": True})
     for age, name in enumerate(("ppo-new", "ppo", "sft", "sft-old", "sft-alien", "pretrain", "reward")):
         for file in (models / "town" / name).iterdir():
             os.utime(file, (1e9 - 1000 * age, 1e9 - 1000 * age))

@@ -52,8 +52,8 @@ def made_up(schema: dict[str, Any], rng: random.Random, hostility: float) -> Any
 
 
 @pytest.mark.parametrize("hostility", [0.0, 0.02, 0.3])
-def test_no_request_breaks_the_server(models, tmp_path, hostility):
-    app = make_app(models, tmp_path, lambda model: ScriptedEngine(model, model.tokenizer.encode(" Fine, thank you!")))
+def test_no_request_breaks_the_server(models, tokenizer, tmp_path, hostility):
+    app = make_app(models, tmp_path, lambda model: ScriptedEngine(model, tokenizer.encode(" Fine, thank you!")))
     app.retraining.start = lambda force: {"state": "idle"}  # nothing is to be trained here
     client = app.test_client()
     described = client.get("/openapi.json").get_json()

@@ -38,7 +38,7 @@ def rewarded(monkeypatch, models):
 
 def plain(models, name, ids):
     with torch.no_grad():
-        return load_model(models / name).eval()(torch.tensor([ids]))[0].log_softmax(-1)
+        return load_model(models / name).gpt.eval()(torch.tensor([ids]))[0].log_softmax(-1)
 
 
 def test_alternatives_are_those_of_a_forward_pass(client, models):
@@ -101,9 +101,8 @@ def test_attention_is_a_distribution_over_what_came_before(client):
 def test_the_trees_best_leaf_is_what_beam_search_finds(client, models, width):
     body = {"model": "town/sft", "messages": QUESTION, "beam_width": width, "max_tokens": 8}
     tree = client.post("/api/beam", json=body).get_json()
-    model = load_model(models / "town/sft")
-    stop = {model.tokenizer.eos, model.tokenizer.bos}
-    found = beam_search(model, model.tokenizer.encode_prompt(PROMPT), 8, width, stop=stop)
+    chat = load_model(models / "town/sft")
+    found = beam_search(chat.gpt, chat.encode(PROMPT), 8, width, stop=chat.stop)
     assert tree["ids"] == found[0].ids and len(tree["leaves"]) == len(found)
     assert [leaf["score"] for leaf in tree["leaves"]] == pytest.approx([h.score for h in found], abs=1e-4)
     nodes = tree["nodes"]

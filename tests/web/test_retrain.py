@@ -184,7 +184,7 @@ def test_the_default_commands_close_the_loop_of_a_recipe_that_knows_of_no_votes(
     (tmp_path / "mine.toml").write_text(RECIPE, encoding="utf-8")
     models = tmp_path / "trained_models"
     card = {"stage": "sft", "recipe": "mine", "recipe_file": "mine.toml", "finished": True}
-    save_model(models / "mine" / "sft", speaker, speaker.tokenizer, card)
+    save_model(models / "mine" / "sft", speaker, card)
     small = {
         "reward model": ["--max-new-tokens", "6"],
         "PPO": ["--max-new-tokens", "6", "--updates", "1", "--episodes", "8", "--minibatch", "8"],

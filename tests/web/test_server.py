@@ -34,7 +34,8 @@ import sys, time, pathlib
 from minigpt.web import Settings, create_app
 from minigpt.web.engine import Engine
 from minigpt.web.server import Server
-def engine(model):
+def engine(chat):
+    model = chat.gpt
     forward = model.hidden_states
     def slowly(*arguments, **options):
         time.sleep(float(sys.argv[2]))

@@ -29,10 +29,9 @@ pytest_plugins = ["helpers.web_fixtures"]
 
 def expected(models, name="town/sft", seed=3, max_tokens=20, **sampling) -> str:
     model = load_model(models / name)
-    stop = {model.tokenizer.eos, model.tokenizer.bos}
-    prompt = model.tokenizer.encode_prompt([Turn(m["role"], m["content"]) for m in QUESTION])
+    prompt = model.encode([Turn(m["role"], m["content"]) for m in QUESTION])
     settings = Sampling(**{"temperature": 0.7, "top_p": 0.9, **sampling, "seed": seed})
-    return model.tokenizer.decode(generate(model, [prompt], max_tokens, settings, stop)[0].ids).lstrip()
+    return model.tokenizer.decode(generate(model.gpt, [prompt], max_tokens, settings, model.stop)[0].ids).lstrip()
 
 
 def test_an_answer_is_what_generate_writes(client, models):
@@ -71,17 +70,10 @@ def test_a_stream_says_what_the_whole_says(client, seed):
     assert all(len(p["top_logprobs"]) == 2 for p in drawn)
 
 
-def test_a_stream_can_be_cut_anywhere_and_put_together_again(models, tmp_path):
+def test_a_stream_can_be_cut_anywhere_and_put_together_again(models, tokenizer, tmp_path):
     """Text of several bytes a character, line ends and `data: ` itself: every event is one line of ASCII."""
     text = "data: a\n\nb 🎂 日本 \r\n event: error"
-    engine = None
-
-    def make(model):
-        nonlocal engine
-        engine = ScriptedEngine(model, model.tokenizer.encode(text))
-        return engine
-
-    app = make_app(models, tmp_path, make)
+    app = make_app(models, tmp_path, lambda model: ScriptedEngine(model, tokenizer.encode(text)))
     data = chat(app.test_client(), stream=True).data
     assert data.isascii()
     for cut in range(len(data)):
@@ -95,10 +87,10 @@ def test_a_stream_can_be_cut_anywhere_and_put_together_again(models, tmp_path):
 
 
 @pytest.mark.parametrize("stop", ["b", "bcd", ["zzz", "cd"], "abcdef", "f"])
-def test_stop_strings_cut_the_answer_whole_or_streamed(models, tmp_path, stop):
+def test_stop_strings_cut_the_answer_whole_or_streamed(models, tokenizer, tmp_path, stop):
     """However tokens split them; nothing of a stop string is ever shown, nor anything behind it."""
     text = "abcabcdef!"
-    app = make_app(models, tmp_path, lambda model: ScriptedEngine(model, [model.tokenizer.encode(c)[0] for c in text]))
+    app = make_app(models, tmp_path, lambda model: ScriptedEngine(model, [tokenizer.encode(c)[0] for c in text]))
     stops = [stop] if isinstance(stop, str) else stop
     cut = text[: min(at for s in stops if (at := text.find(s)) >= 0)] if any(s in text for s in stops) else text
     whole = chat(app.test_client(), stop=stop).get_json()["choices"][0]
@@ -232,12 +224,12 @@ def test_an_unexpected_error_tells_nothing_of_itself(models, tmp_path, caplog, m
     app.close()
 
 
-def test_leaving_a_stream_stops_the_model_and_keeps_what_was_shown(models, tmp_path):
+def test_leaving_a_stream_stops_the_model_and_keeps_what_was_shown(models, tokenizer, tmp_path):
     engine = None
 
     def make(model):
         nonlocal engine
-        engine = ScriptedEngine(model, model.tokenizer.encode("one two three four five"))
+        engine = ScriptedEngine(model, tokenizer.encode("one two three four five"))
         return engine
 
     app = make_app(models, tmp_path, make)

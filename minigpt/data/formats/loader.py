@@ -9,14 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from ...errors import UserError
 from ..examples import Comparison, Conversation, Document, LabelledText, Prompt, RatedAnswer
-from ..packing import make_rows
-from ..tokenizer import Tokenizer
 
-SHARED_TOKENIZER = Path(__file__).parents[2] / "shared_tokenizer.model"
 #: What a summary calls the examples.
 KINDS: dict[type, str] = {
     Document: "documents",
@@ -41,7 +36,7 @@ class CorpusLoader:
     """Examples of one corpus, split into `train` and `valid` by document.
 
     A subclass reads one file format: it overrides `parse`. `read` opens a corpus from disk;
-    the constructor takes examples that are already in memory (as the textbook chapter does).
+    the constructor takes examples that are already in memory.
     """
 
     #: What `parse` expects at its path, for error messages.
@@ -49,15 +44,13 @@ class CorpusLoader:
     #: What `parse` takes beside its path, with types: recipes may set these in the stage that names the format.
     options: ClassVar[dict[str, type]] = {}
     #: How many turns of a chat a model of this corpus reads; None for as many as fit its context.
-    memory: int | None = None
+    max_turns: int | None = None
 
     def __init__(
         self,
         examples: Sequence[Any],
         valid: Sequence[Any] | None = None,
         *,
-        tokenizer: Tokenizer | None = None,
-        max_seq_len: int = 256,
         valid_fraction: float = 0.05,
         seed: int = 0,
         dropped: Counter[str] | None = None,
@@ -70,8 +63,6 @@ class CorpusLoader:
         if valid is None:
             examples, valid = split_by_group(examples, valid_fraction, seed)
         self.train, self.valid = list(examples), list(valid)
-        self.seq_len = max_seq_len
-        self._tokenizer = tokenizer
 
     @classmethod
     def parse(cls, path: Path) -> Parsed:
@@ -92,32 +83,6 @@ class CorpusLoader:
         """Examples from the lines of a plain text file: here, one document per line that is not blank."""
         texts = [line.strip() for line in lines if line.strip()]
         return [Document(text, group=str(n), words=len(text.split())) for n, text in enumerate(texts)]
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer given, or the one that comes with minigpt: every corpus without its own shares it,
-        so that a model of one corpus can go on with another."""
-        if self._tokenizer is None:
-            self._tokenizer = Tokenizer.load(SHARED_TOKENIZER)
-        return self._tokenizer
-
-    @property
-    def vocab_size(self) -> int:
-        return self.tokenizer.vocab_size
-
-    @property
-    def idx2word(self) -> dict[int, str]:
-        return {token: self.tokenizer.piece(token) for token in range(self.vocab_size)}
-
-    @property
-    def vocab(self) -> dict[str, int]:
-        return {piece: token for token, piece in self.idx2word.items()}
-
-    def make_batch(self, batch_size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Inputs and targets [batch_size, seq_len] of random rows; targets that do not count are -100."""
-        rows = make_rows(self.train, self.tokenizer, self.seq_len).epoch(0, seed)
-        batch = rows.batch(0, batch_size)
-        return batch.inputs, batch.targets
 
     def summary(self) -> str:
         """One line: how much there is, and what was dropped and why."""

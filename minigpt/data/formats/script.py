@@ -78,14 +78,14 @@ class ScriptCorpus(CorpusLoader):
     """
 
     #: What a model of a script reads of a chat: as much as it has learned to.
-    memory = CONTEXT_LINES
+    max_turns = CONTEXT_LINES
     layout = f"{FILES[0]}, or a folder with it: the columns {', '.join(COLUMNS)}"
     options: ClassVar[dict[str, type]] = {"speaker": str, "context_lines": int, "group_by": str}
 
     @classmethod
     def read(cls, path: str | Path, **options: Any) -> CorpusLoader:
         corpus = super().read(path, **options)
-        corpus.memory = options.get("context_lines", cls.memory)
+        corpus.max_turns = options.get("context_lines", cls.max_turns)
         return corpus
 
     @classmethod

@@ -4,40 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-from ...recipe import STAGES
-from .measures import SHARE, STAGE_NAMES, Measure, measure
+from .measures import SHARE, STAGE_NAMES, Measure, Path, look_up, measure, spoken
+from .stages import SETTINGS
 
-Path = tuple[str, ...]
-COMPARED = ("stages", "exam", "contest", "mood", "answers")
+COMPARED = ("stages", "knowledge", "win_rate", "sentiment", "answers")
 #: Texts that are compared too: they say why numbers changed.
 IDENTITIES = ("sha256", "machine")
-
-
-def look_up(report: dict[str, Any], path: Path) -> Any:
-    """What the report says at `path`; None if it says nothing there."""
-    here: Any = report
-    for key in path:
-        here = here.get(key) if isinstance(here, dict) else None
-    return here
-
-
-def leaves(report: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
-    """Every number that two reports can be compared by, every setting, and what tells models and machines apart.
-    Lists are drawn, not compared."""
-    stack: list[tuple[Path, Any]] = [((part,), report[part]) for part in reversed(COMPARED) if part in report]
-    while stack:
-        path, value = stack.pop()
-        if isinstance(value, dict):
-            stack += [((*path, key), inner) for key, inner in reversed(value.items())]
-        elif "settings" in path or path[-1] in IDENTITIES or is_number(value):
-            yield path, value
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+UNSAID = ("stages", "figures", "answers", "entrants")  # parts of a path that tell a reader nothing
 
 
 @dataclass(frozen=True)
@@ -53,24 +29,33 @@ class Change:
     @property
     def where(self) -> str:
         """Whose number it is."""
-        match self.path:
-            case ("stages", stage, "settings", _):
-                return f"{STAGE_NAMES[stage]}, setting"
-            case ("exam", stage, _):
-                return f"{STAGE_NAMES[stage]}, exam"
-            case ("contest", column, entrant, _):
-                return f"{STAGE_NAMES.get(entrant, entrant)}, contest, {column.replace('_', '-')}"
-            case ("mood", _, entrant, _):
-                return f"{STAGE_NAMES.get(entrant, entrant)}, mood"
-            case ("mood", _):
-                return "Mood"
-            case ("answers", prompt, _, stage, _):
-                return f"{STAGE_NAMES[stage]} on “{prompt}”"
-        return STAGE_NAMES[self.path[1]]
+        parts = (part for part in self.path[:-1] if part not in UNSAID)
+        return ", ".join(STAGE_NAMES.get(part) or spoken(part) for part in parts)
+
+    @property
+    def label(self) -> str:
+        """What the number is called."""
+        if "settings" in self.path:
+            return self.path[-1]
+        return "weights" if self.path[-1] == "sha256" else measure(self.path[-1]).label
+
+
+def leaves(report: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    """Every number that two reports can be compared by, every setting, and what tells models and machines apart.
+    Lists are drawn, not compared."""
+    stack: list[tuple[Path, Any]] = [((part,), report[part]) for part in reversed(COMPARED) if part in report]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, dict):
+            stack += [((*path, key), inner) for key, inner in reversed(value.items())]
+        elif "settings" in path or path[-1] in IDENTITIES or type(value) in (int, float):
+            yield path, value
 
 
 def changes(earlier: dict[str, Any], report: dict[str, Any]) -> dict[Path, Change]:
-    """What became of every number of either report, in the order of `report`."""
+    """What became of every number of either report, in the order of `report`; nothing if there is no earlier one."""
+    if not earlier:
+        return {}
     before, now = _with_defaults(earlier, report), _with_defaults(report, earlier)
     return {path: _change(path, before.get(path), now.get(path), (earlier, report)) for path in now | before}
 
@@ -80,19 +65,17 @@ def _with_defaults(report: dict[str, Any], other: dict[str, Any]) -> dict[Path, 
     found = dict(leaves(report))
     for path, _ in leaves(other):
         if path[2:3] == ("settings",) and path not in found and path[1] in report["stages"]:
-            defaults = {field.name: field.default for field in fields(STAGES[path[1]])}
-            if path[3] in defaults:
-                found[path] = defaults[path[3]]
+            _, stage, _, setting = path
+            if setting in SETTINGS[stage]:
+                found[path] = SETTINGS[stage][setting].default
     return found
 
 
 def _change(path: Path, before: Any, now: Any, reports: tuple[dict[str, Any], ...]) -> Change:
-    if "settings" in path:  # knobs may share a name with a measurement ("kl"), but are settings
-        kind = Measure(path[-1])
-    else:
-        kind = measure(path[-1])
+    # A setting may share its name with a measurement ("kl").
+    kind = Measure(path[-1]) if "settings" in path else measure(path[-1])
     if path[-1] == "sha256":
-        kind, before, now = Measure("weights"), before and before[:8], now and now[:8]
+        before, now = before and before[:8], now and now[:8]
     texts = ("–" if before is None else kind.write(before), "–" if now is None else kind.write(now))
     if before is None or now is None:
         return Change(path, *texts, "new" if before is None else "gone")
@@ -111,7 +94,7 @@ def _change(path: Path, before: Any, now: Any, reports: tuple[dict[str, Any], ..
 
 def sample_size(report: dict[str, Any], path: Path) -> int | None:
     """Of how many questions or judgements a share is the share; None if that is not known."""
-    if path[0] == "contest":
+    if path[0] == "win_rate":
         return report["questions"]
     owner = look_up(report, path[:-1]) or {}
     return owner.get("questions") or owner.get("examples")
@@ -125,18 +108,9 @@ def within_chance(before: float, after: float, n: int) -> bool:
 def changes_table(found: dict[Path, Change]) -> str:
     """For the terminal: every change, and how many numbers are as they were."""
     changed = [change for change in found.values() if change.word != "same"]
-    rows = [("", "", "before", "now", "change")]
-    rows += [(c.where, label(c.path), c.before, c.now, c.word) for c in changed]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    rows = [("", "", "before", "now", "change"), *((c.where, c.label, c.before, c.now, c.word) for c in changed)]
+    left = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [
-        f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}".rstrip()
-        for row in rows
+        f"{row[0]:{left[0]}}  {row[1]:{left[1]}}  {row[2]:>{left[2]}}  {row[3]:>{left[3]}}  {row[4]}" for row in rows
     ]
     return "\n".join([*(lines if changed else []), f"{len(found) - len(changed)} numbers are the same."])
-
-
-def label(path: Path) -> str:
-    """What the last part of a path is called."""
-    if "settings" in path:
-        return path[-1]
-    return "weights" if path[-1] == "sha256" else measure(path[-1]).label

@@ -1,4 +1,4 @@
-"""How each number is called and written, and which way it gets better."""
+"""How the numbers of a report are found, called and written, and which way each gets better."""
 
 from __future__ import annotations
 
@@ -9,6 +9,34 @@ from ...tinytown.graders import TRUTHS
 
 SHARE = "{:.1%}"
 STAGE_NAMES = {"pretrain": "Pre-training", "sft": "SFT", "reward": "Reward model", "ppo": "PPO", "dpo": "DPO"}
+#: What a row of the win-rate table holds; all else there are the grader's marks.
+BESIDE_MARKS = ("length", "distinct_2", "kl", "reward", "wins", "interval", "ties")
+Path = tuple[str, ...]
+
+
+def look_up(report: dict[str, Any], path: Path) -> Any:
+    """What the report says at `path`; None if it says nothing there."""
+    here: Any = report
+    for key in path:
+        here = here.get(key) if isinstance(here, dict) else None
+    return here
+
+
+def marks_of(row: dict[str, Any]) -> list[str]:
+    """By what the grader marks answers: first the mark that matters most, last the one for the whole answer."""
+    return [name for name in row if name not in BESIDE_MARKS]
+
+
+def titled(column: str) -> str:
+    """What a column of the grader's prompts is about."""
+    return {"asked": "About asked residents", "held_out": "About held-out residents"}.get(
+        column, f"{spoken(column).capitalize()} prompts"
+    )
+
+
+def spoken(name: str) -> str:
+    """A key of the report, as it is said: held-out, distinct-2."""
+    return name.replace("_", "-")
 
 
 @dataclass(frozen=True)
@@ -20,9 +48,7 @@ class Measure:
     better: int = 0
 
     def write(self, value: Any) -> str:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return str(value)
-        return self.form.format(value)
+        return self.form.format(value) if type(value) in (int, float) else str(value)
 
     def write_difference(self, difference: float) -> str:
         if self.form == SHARE:
@@ -50,16 +76,18 @@ MEASURES = {
     "longer_scored_higher": Measure("longer answer scored higher", SHARE),
     "update": Measure("kept update", "{:,.0f}"),
     "reward": Measure("reward", "{:+.2f}", 1),
+    "reward_deviation": Measure("standard deviation of rewards", "{:.2f}"),
     "kl": Measure("KL", "{:.2f}"),
     "objective": Measure("objective", "{:+.2f}", 1),
     "entropy": Measure("entropy", "{:.3f}"),
+    "explained_variance": Measure("explained variance", "{:.2f}", 1),
     "length": Measure("tokens", "{:.1f}"),
     "ended": Measure("ended", SHARE, 1),
     "distinct_2": Measure("distinct-2", "{:.3f}"),
-    "wanted": Measure("of the wanted mood", SHARE),
-    "longer": Measure("characters out for one in", "{:.1f}"),
+    "wanted": Measure("wanted sentiment", SHARE),
+    "longer": Measure("characters out per character in", "{:.1f}"),
     "prompts": Measure("prompts", "{:,.0f}"),
-    "wins": Measure("wins over SFT", SHARE, 1),
+    "wins": Measure("win rate over SFT", SHARE, 1),
     "ties": Measure("ties", SHARE),
     "asked": Measure("right, asked residents", SHARE, 1),
     "held_out": Measure("right, held-out residents", SHARE, 1),

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, current_app, request, send_from_directory
 
 from ... import __version__
 from ...alignment.reward_model import RewardModel
-from ...data.truncation import fit_turns
+from ...data.truncation import fit
 from ...model.generate import beam_search
 from ...model.gpt import explicit_attention
 from ...model.sampling import adjust
@@ -41,7 +41,7 @@ TYPES = {
 
 #: "Show the code": what computes what a panel shows.
 SOURCES: dict[str, Callable[..., Any] | type] = {
-    "chat": fit_turns,
+    "chat": fit,
     "sampling": adjust,
     "beam": beam_search,
     "attention": explicit_attention,

@@ -19,18 +19,20 @@ from ... import cli
 from ...alignment.reward_model import load_reward_model
 from ...errors import UserError
 from ...files import read_json, to_json, write_together
-from ...model.checkpoint import load_model, need_tokenizer
+from ...model.checkpoint import load_model
 from ...recipe import STAGES, Recipe, load_recipe
 from ...run import MODELS
 from ...training.device import detect
-from .. import sentiment as mood
+from ..sentiment import PROMPTS
 from . import trials
 from .changes import changes, changes_table
-from .page import Page, render
-from .sections import SECTIONS
-from .stages import broken_links, describe_stage, finite, is_trained
+from .findings import findings
+from .page import render
+from .stages import broken_links, describe_stage, is_trained, plain
 
 VERSION = 1  # of the shape of report.json
+#: What parts of a report were once called.
+OLD_NAMES = {"exam": "knowledge", "contest": "win_rate", "mood": "sentiment"}
 
 
 def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device: torch.device) -> dict[str, Any]:
@@ -43,11 +45,9 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     if truth is not None:
         trials.check_questions(recipe, truth, questions)
     models = {stage: load_model(home / stage, device) for stage in trained if stage != "reward"}
-    for stage, model in models.items():
-        need_tokenizer(model, home / stage)
     reward = load_reward_model(home / "reward", device) if "reward" in trained else None
-    everything: dict[str, Any] = models if reward is None else {**models, "reward": reward}
-    stages = {stage: describe_stage(stage, home / stage, everything[stage]) for stage in trained}
+    loaded: dict[str, Any] = {**models, "reward": reward}
+    stages = {stage: describe_stage(stage, home / stage, loaded[stage]) for stage in trained}
     report: dict[str, Any] = {
         "report": VERSION,
         "recipe": recipe.name,
@@ -60,18 +60,18 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     prompts = trials.choose_prompts(recipe, models, home)
     report["answers"] = trials.answer_all(recipe, prompts, models, reward)
     if recipe.about_town:
-        print(f"exam:      {', '.join(models)}, three columns of {questions} questions", flush=True)
-        report["exam"] = trials.exam(models, questions)
+        print(f"knowledge: {', '.join(models)}, three columns of {questions} questions", flush=True)
+        report["knowledge"] = trials.knowledge(models, questions)
     if reward is not None and reward.labels and "sft" in trained:
-        print(f"mood:      {mood.PROMPTS} held-out prompts, at temperature 1", flush=True)
-        report["mood"] = trials.mood(recipe, home, device)
+        print(f"sentiment: {PROMPTS} held-out prompts, at temperature 1", flush=True)
+        report["sentiment"] = trials.sentiment(recipe, home, device)
     if truth is not None:
         report["questions"] = questions
         if "sft" in trained:
-            print(f"contest:   {questions} prompts a column, at temperature 1", flush=True)
-            report["contest"] = trials.contest(recipe, home, trained, questions, best_of, device)
-            report["findings"] = trials.findings(report["contest"], report.get("exam", {}), questions)
-    return finite(report)
+            print(f"win rate:  {questions} prompts a column, at temperature 1", flush=True)
+            report["win_rate"] = trials.win_rate(recipe, home, trained, questions, best_of, device)
+            report["findings"] = findings(report["win_rate"], report.get("knowledge", {}), questions)
+    return plain(report)
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def read_report(path: Path) -> dict[str, Any]:
     report = read_json(path)
     if not isinstance(report, dict) or report.get("report") != VERSION:
         raise UserError(f"{path} is not a report of this version; name a report.json that this command wrote.")
-    return report
+    return {OLD_NAMES.get(str(key), str(key)): value for key, value in report.items()}
 
 
 def main() -> None:
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="page to write (default trained_models/RECIPE/report.html)")
     parser.add_argument("--against", type=Path, metavar="JSON", help="an earlier report.json: also show what changed")
     parser.add_argument(
-        "--questions", type=int, default=200, help="in each column of the exam and the contest (default 200)"
+        "--questions", type=int, default=200, help="in each column of knowledge and win rate (default 200)"
     )
     parser.add_argument(
         "--best-of", type=int, default=4, help="SFT answers of which the reward model picks one (default 4; 0: none)"
@@ -106,11 +106,10 @@ def main() -> None:
     earlier = read_report(arguments.against) if arguments.against else {}
     device = detect(arguments.device, arguments.dtype).device
     report = make_report(recipe, home, arguments.questions, arguments.best_of, device)
-    changed = changes(earlier, report) if earlier else {}
     numbers = page.with_suffix(".json")
-    write_together({numbers: to_json(report), page: render(Page(report, earlier, changed), SECTIONS)})
+    write_together({numbers: to_json(report), page: render(report, earlier)})
     for sentence in [*report["broken"], *report.get("findings", [])]:
         print(f"\n{sentence}")
     if earlier:
-        print(f"\n{changes_table(changed)}")
+        print(f"\n{changes_table(changes(earlier, report))}")
     print(f"\nreport:    {page} (numbers: {numbers})")

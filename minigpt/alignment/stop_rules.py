@@ -1,0 +1,38 @@
+"""When a policy has collapsed or run away, and a PPO run had better stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+def distinct(texts: Sequence[str], n: int = 2) -> float:
+    """The share of word n-grams that occur for the first time (Li et al. 2016): low where all answers are one."""
+    grams = [
+        gram for text in texts for words in [text.split()] for gram in zip(*(words[i:] for i in range(n)), strict=False)
+    ]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+@dataclass(frozen=True)
+class PolicyStats:
+    """What a batch of answers looks like: mean KL (nats), length (tokens), share that ended, distinct-2."""
+
+    kl: float
+    length: float
+    ended: float
+    distinct: float
+
+
+def reason_to_stop(now: PolicyStats, at_first: PolicyStats, max_kl: float, max_drift: float) -> str | None:
+    """Why a run should stop, and what to change; None while the policy is sound. `max_drift` is a factor."""
+    if not now.kl <= max_kl:  # also a KL that is not a number
+        return f"it is {now.kl:.1f} nats from its reference (limit {max_kl:g}); raise --kl-coef or lower --lr"
+    if now.ended < at_first.ended / max_drift:
+        return f"only {now.ended:.0%} of its answers come to an end; lower --missing-eos-penalty or --lr"
+    if not at_first.length / max_drift < now.length < at_first.length * max_drift:
+        grown = f"from {at_first.length:.0f} to {now.length:.0f} tokens"
+        return f"its answers went {grown}; raise --kl-coef, or look at the reward"
+    if now.distinct < at_first.distinct / max_drift:
+        return f"its answers are all alike (distinct-2 fell to {now.distinct:.2f}); raise --kl-coef"
+    return None

@@ -1,0 +1,60 @@
+"""A chat model: a network, its tokenizer, and how it has learned to be spoken to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ..data.examples import Turn
+from ..data.tokenizer import Tokenizer
+from ..data.truncation import Fitted, fit
+from .gpt import GPT
+
+
+@dataclass(frozen=True)
+class ChatModel:
+    """What a checkpoint loads, and what everything that talks to a model takes.
+
+    `is_chat` says whether the model has learned to answer (after SFT), or only to go on with a text. `max_turns` is
+    how many of a chat's last turns it reads, as in training; None for as many as fit.
+    """
+
+    gpt: GPT
+    tokenizer: Tokenizer
+    is_chat: bool = False
+    max_turns: int | None = None
+
+    @property
+    def context(self) -> int:
+        """How many tokens the network sees at once."""
+        return self.gpt.config.max_position_embeddings
+
+    @property
+    def device(self) -> torch.device:
+        return self.gpt.device
+
+    @property
+    def stop(self) -> frozenset[int]:
+        """The tokens at which an answer ends: the end of a turn, and the beginning of another document."""
+        return frozenset((self.tokenizer.eos, self.tokenizer.bos))
+
+    def encode(self, turns: Sequence[Turn]) -> list[int]:
+        """The ids after which the model speaks; one that has not learned to answer gets the bare text to go on with."""
+        if self.is_chat:
+            return self.tokenizer.encode_prompt(turns)
+        return self.tokenizer.encode_document(" ".join(turn.text for turn in turns))
+
+    def fit(self, turns: Sequence[Turn], reserve: int) -> Fitted | None:
+        """The turns cut so that `reserve` tokens of the context stay free for an answer; None if that can't be done."""
+        return fit(turns, self.encode, self.context - reserve, self.max_turns)
+
+    def need_fit(self, turns: Sequence[Turn], reserve: int) -> Fitted:
+        """`fit`, or ValueError."""
+        fitted = self.fit(turns, reserve)
+        if fitted is None:
+            raise ValueError(
+                f"this text is longer than the {self.context - reserve} tokens that the model can read; make it shorter"
+            )
+        return fitted
