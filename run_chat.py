@@ -51,7 +51,7 @@ def answer(chat: Chat, text: str) -> None:
 def talk(chat: Chat) -> None:
     while True:
         try:
-            text = input("you:   ").strip()
+            text = cli.typed(input("you:   ")).strip()
         except EOFError:
             print()
             return
@@ -96,7 +96,7 @@ def main() -> None:
     parser = cli.Parser(description=__doc__)
     parser.add_argument("--terminal", action="store_true", help="talk here instead of in the browser")
     parser.add_argument("--model", help="model folder (default: the latest in trained_models/)")
-    parser.add_argument("--ask", metavar="TEXT", help="ask one question, print the reply and leave")
+    parser.add_argument("--ask", type=cli.typed, metavar="TEXT", help="ask one question, print the reply and leave")
     page = parser.add_argument_group("page")
     page.add_argument("--port", type=int, default=5000, help="port of the page (default 5000)")
     page.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets others in; wants --token (default 127.0.0.1)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import itertools
 import os
@@ -16,7 +17,15 @@ from typing import Any, NoReturn
 
 from .config import ARCHITECTURES, TrainingConfig, former_names, former_values
 from .data.formats import FORMATS
+from .data.source import sound
 from .errors import UserError, nearest
+
+
+def typed(text: str) -> str:
+    """What somebody typed. Where the locale knows ASCII only, Python keeps other letters as bytes in disguise."""
+    with contextlib.suppress(UnicodeEncodeError):
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return sound(text)[0]
 
 
 class Parser(argparse.ArgumentParser):
@@ -64,7 +73,7 @@ def add_settings_flags(parser: argparse.ArgumentParser, settings: type = Trainin
             continue
         group.add_argument(
             _flag(field.name),
-            type=type(field.default),
+            type=typed if isinstance(field.default, str) else type(field.default),
             choices=field.metadata.get("choices"),
             metavar=None if "choices" in field.metadata else type(field.default).__name__.upper(),
             help=f"{field.metadata['help']} (default {'none' if field.default == '' else field.default})",
@@ -105,11 +114,18 @@ def add_corpora_flag(group: argparse._ActionsContainer) -> None:
     group.add_argument("--corpora-dir", help="folder with corpora already on disk (also: the variable MINIGPT_CORPORA)")
 
 
+def add_reading_flag(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--skip-bad-rows", action="store_true", help="count faulty rows and go on, instead of stopping at the first"
+    )
+
+
 def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
     group = parser.add_argument_group("data and results")
     group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
     group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
     group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
+    add_reading_flag(group)
     add_corpora_flag(group)
     group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
     group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
@@ -126,8 +142,8 @@ def add_score_flags(parser: argparse.ArgumentParser) -> None:
         "--score", nargs="?", const="", metavar="FILE",
         help="print rewards: of --answer to --prompt, or of each row of a .jsonl file (the model is --out's)",
     )  # fmt: skip
-    group.add_argument("--prompt", help="what was asked")
-    group.add_argument("--answer", help="what was answered")
+    group.add_argument("--prompt", type=typed, help="what was asked")
+    group.add_argument("--answer", type=typed, help="what was answered")
 
 
 def how_to_run(command: str) -> str:
@@ -154,6 +170,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         # What a young model writes may not exist in the terminal's character set.
         if isinstance(output, io.TextIOWrapper):
             output.reconfigure(errors="replace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # for `typed`
     try:
         status = main() or 0
     except UserError as error:

@@ -64,8 +64,8 @@ def to_json(value: Any) -> str:
 def read_json(path: Path) -> Any:
     """Raises UserError if the file is missing or is not JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and thousands of brackets
         raise UserError(f"{path} is not valid JSON ({error}); the file is damaged, save the model again.") from None

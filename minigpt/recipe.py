@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from .config import DPOConfig, PPOConfig, RewardConfig, TrainingConfig, former_names, former_values
-from .data.catalogue import corpora_dir, find
+from .data.catalogue import CATALOGUE, corpora_dir, find, load_catalogue
 from .data.formats import FORMATS, CorpusLoader, Document
+from .data.source import read_toml, readable
 from .errors import UserError, nearest
 from .tinytown import ensure_corpora
 from .tinytown.graders import TRUTHS, Truth
@@ -28,19 +29,24 @@ STAGES: dict[str, type] = {
 }
 MODEL_SETTINGS = {"title": str, "depth": int, "context": int, "vocab_size": int, "characters": bool,
                   "architecture": str, "dropout": float, "grader": str}  # fmt: skip
-#: What a stage may say about a corpus of any format: the share to hold out where the publisher holds out nothing.
-READING: dict[str, type] = {"valid_fraction": float}
+#: What a stage may say about a corpus of any format: the share to hold out where the publisher holds out nothing, and
+#: whether faulty rows are only counted.
+READING: dict[str, type] = {"valid_fraction": float, "skip_bad_rows": bool}
 #: Text enough to learn a vocabulary from; more only takes longer.
 TOKENIZER_CHARACTERS = 10_000_000
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a recipe file says. `model` holds the settings above the first stage, `stages` those of each stage."""
+    """What a recipe file says. `model` holds the settings above the first stage, `stages` those of each stage. Paths of
+    corpora are sought in `folder`, where the file is, then in the working folder. With `skip_bad_rows` all its corpora
+    are read so, whatever the stages say."""
 
     name: str
     model: dict[str, Any]
     stages: dict[str, dict[str, Any]]
+    folder: Path | None = None
+    skip_bad_rows: bool = False
 
     @property
     def title(self) -> str:
@@ -83,7 +89,10 @@ class Recipe:
             raise UserError(f"the recipe {self.name} does not say how to read {corpus}; add --format.")
         loader = FORMATS[layout or source["format"]]
         options = {k: v for k, v in source.items() if k in READING | loader.options}
-        return loader.read(locate(corpus or source["corpus"], corpora), **options)
+        if self.skip_bad_rows:
+            options["skip_bad_rows"] = True
+        place = locate(corpus, corpora) if corpus else locate(source["corpus"], corpora, self.folder)
+        return loader.read(place, **options)
 
     def source(self, stage: str) -> dict[str, Any]:
         """What says where a stage's corpus is: the stage itself, or, for PPO without one, the dialogues of [sft], whose
@@ -100,18 +109,17 @@ class Recipe:
         return texts
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str, skip_bad_rows: bool = False) -> Recipe:
     """The recipe of that name, or the one in that file. Raises UserError naming the file and what is wrong in it."""
     path = Path(name) if name.endswith(".toml") else RECIPES / f"{name}.toml"
-    if not path.is_file():
+    with readable(name):
+        there = path.is_file()
+    if not there:
         known = sorted(file.stem for file in RECIPES.glob("*.toml"))
         raise UserError(
             f"there is no recipe {name!r}{nearest(name, known)}; choose {', '.join(known)} or a .toml file."
         )
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid TOML: {error}.") from None
+    content = read_toml(path)
     stages = {key: value for key, value in content.items() if isinstance(value, dict)}
     model = {key: value for key, value in content.items() if not isinstance(value, dict)}
     model = _renamed(path, "", model, {"truth": "grader"})
@@ -124,15 +132,16 @@ def load_recipe(name: str) -> Recipe:
     _check_name(path, "grader", model.get("grader", "town"), TRUTHS)
     for stage, values in stages.items():
         settings = {"corpus": str, "format": str} | {f.name: type(f.default) for f in fields(STAGES[stage])}
-        settings |= reading(values["format"]) if values.get("format") in FORMATS else {}
+        settings |= reading(values["format"]) if str(values.get("format")) in FORMATS else READING
         _check_keys(path, f"[{stage}] ", values, settings)
         for needed in ("corpus", "format"):
             if needed not in values:
                 raise UserError(f"{path}: [{stage}] lacks {needed}.")
         _check_name(path, f"[{stage}] format", values["format"], FORMATS)
-        for name, former in [key for key in former_values(STAGES[stage]) if values.get(key[0]) == key[1]]:
-            values[name] = former_values(STAGES[stage])[name, former]
-    return Recipe(path.stem, model, stages)
+        _check_path(path, f"[{stage}] corpus", values["corpus"])
+        for setting, former in [key for key in former_values(STAGES[stage]) if values.get(key[0]) == key[1]]:
+            values[setting] = former_values(STAGES[stage])[setting, former]
+    return Recipe(path.stem, model, stages, path.parent if name.endswith(".toml") else None, skip_bad_rows)
 
 
 def reading(layout: str) -> dict[str, type]:
@@ -140,12 +149,25 @@ def reading(layout: str) -> dict[str, type]:
     return READING | FORMATS[layout].options
 
 
-def locate(corpus: str, corpora: str | None = None) -> Path:
-    """Where a corpus lies: Tinytown (written now if need be), a path, or a name from the catalogue."""
+def locate(corpus: str, corpora: str | None = None, folder: Path | None = None) -> Path:
+    """Where a corpus lies: Tinytown (written now if need be), a path from `folder` or the working folder, or a name
+    from the catalogue. Raises UserError where there is nothing of that name."""
     if corpus.split("/")[0] == "tinytown":
         return ensure_corpora(TINYTOWN) / Path(corpus).relative_to("tinytown")
-    path = Path(corpus)
-    return path if path.exists() or path.suffix or len(path.parts) > 1 else find(corpus, corpora_dir(corpora))
+    with readable(corpus):
+        path = Path(corpus).expanduser()
+        places = [path] if folder is None or path.is_absolute() else [folder / path, path]
+        found = next((place for place in places if place.exists()), None)
+    if found is not None:
+        return found
+    catalogue = load_catalogue() if CATALOGUE.is_file() else {}
+    if corpus in catalogue:
+        return find(corpus, corpora_dir(corpora))
+    where = " and ".join(dict.fromkeys(str(place.absolute()) for place in places))
+    raise UserError(
+        f"{corpus} does not exist: there is no such file or folder ({where}), and no corpus of that name in the "
+        f"catalogue{nearest(corpus, catalogue)}."
+    )
 
 
 def texts_of(examples: Iterable[Any]) -> list[str]:
@@ -163,6 +185,25 @@ def sample_evenly(texts: list[str], characters: int) -> list[str]:
     return texts[:: max(1, -(-total // characters))]
 
 
+def _belongs(key: str, where: str) -> str:
+    """In which tables of a recipe an option belongs that stands in the wrong one; nothing if in none."""
+    if key in MODEL_SETTINGS and where:
+        return "; it belongs above the first [table]."
+    if key in STAGES:
+        return f"; a stage is a table: write its settings under a line [{key}]."
+    settings = {stage: {"corpus", "format", *READING, *(f.name for f in fields(STAGES[stage]))} for stage in STAGES}
+    if tables := [f"[{stage}]" for stage, names in settings.items() if key in names]:
+        return f"; it belongs under {' or '.join(tables)}."
+    formats = [f'"{name}"' for name, loader in FORMATS.items() if key in loader.options]
+    return f"; it belongs where the format is {' or '.join(formats)}." if formats else ""
+
+
+def _check_path(path: Path, what: str, corpus: str) -> None:
+    """Raises UserError where TOML took the backslashes of a Windows path for something else: a tab, a line end, …"""
+    if re.search(r"[\x00-\x1f]", corpus):
+        raise UserError(f"{path}: {what} is {corpus!r}; in paths write / for \\, or put them between '...'.")
+
+
 def _check_name(path: Path, what: str, name: str, known: Iterable[str]) -> None:
     if name not in (names := list(known)):
         raise UserError(f"{path}: {what} {name!r} is unknown{nearest(name, names)}; choose {', '.join(names)}.")
@@ -178,7 +219,7 @@ def _renamed(path: Path, where: str, values: dict[str, Any], names: dict[str, st
 def _check_keys(path: Path, where: str, found: dict[str, Any], known: dict[str, type]) -> None:
     for key, value in found.items():
         if key not in known:
-            raise UserError(f"{path}: {where}{key} is unknown{nearest(key, known)}")
+            raise UserError(f"{path}: {where}{key} is unknown{_belongs(key, where) or nearest(key, known) or '.'}")
         # TOML writes 2 for 2.0; Python counts true among the integers.
         fitting = (int, float) if known[key] is float else known[key]
         if not isinstance(value, fitting) or (isinstance(value, bool) and known[key] is not bool):

@@ -55,7 +55,7 @@ class Run:
 
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self.name, self.arguments = name, arguments
-        self.recipe: Recipe = load_recipe(arguments.recipe)
+        self.recipe: Recipe = load_recipe(arguments.recipe, arguments.skip_bad_rows)
         if not (arguments.corpus or self.recipe.source(name)):
             raise UserError(f"the recipe {self.recipe.name} has no stage [{name}]; add it, or name a --corpus.")
         self.runtime: Runtime = detect(arguments.device, arguments.dtype)

@@ -22,8 +22,8 @@ from torch import Tensor
 from .config import ModelConfig, TrainingConfig
 from .data import formats
 from .data.examples import Turn
-from .data.formats.jsonl import read_text
 from .data.packing import make_rows
+from .data.source import read_text
 from .data.tokenizer import Tokenizer
 from .model import gpt
 from .model.chat_model import ChatModel

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..data.examples import Turn
-from ..data.formats.jsonl import read_rows
 from ..data.formats.prompts import prompt_of
+from ..data.formats.reading import Reading
 from ..errors import UserError
 from ..recipe import load_recipe
 from ..run import MODELS
@@ -22,7 +23,7 @@ def print_scores(arguments: argparse.Namespace) -> None:
     folder = Path(arguments.out) if arguments.out else MODELS / load_recipe(arguments.recipe).name / "reward"
     model = load_reward_model(folder, detect(arguments.device, arguments.dtype).device)
     if arguments.score:
-        examples = read_examples(Path(arguments.score))
+        examples = read_examples(Path(arguments.score), arguments.skip_bad_rows)
     elif arguments.prompt is None or arguments.answer is None:
         raise UserError("--score needs --prompt and --answer, or a .jsonl file of prompts and answers.")
     else:
@@ -37,16 +38,17 @@ def print_scores(arguments: argparse.Namespace) -> None:
         print(f"{reward:+.3f}\t{' '.join(answer.split())}")
 
 
-def read_examples(path: Path) -> list[tuple[str, tuple[Turn, ...], str]]:
-    """(file:line, prompt, answer) of each row of a .jsonl file."""
+def read_examples(path: Path, skip_bad_rows: bool = False) -> list[tuple[str, tuple[Turn, ...], str]]:
+    """(file:line, prompt, answer) of each row of a .jsonl or .csv file."""
     examples = []
-    for line, row in read_rows(path):
-        answer = next((row[key] for key in ANSWER_KEYS if isinstance(row.get(key), str)), None)
-        try:
+    reading = Reading(skip_bad_rows)
+    for where, row, *_ in reading.records(path):
+        with reading.row(where):
+            answer = next((row[key] for key in ANSWER_KEYS if isinstance(row.get(key), str)), None)
             prompt = prompt_of(row)
-        except ValueError as error:
-            raise UserError(f"{path}:{line}: {error}.") from None
-        if not answer:
-            raise UserError(f"{path}:{line}: there is no answer to score; name it {', '.join(ANSWER_KEYS)}.")
-        examples.append((f"{path}:{line}", prompt, answer))
+            if not answer:
+                raise ValueError(f"there is no answer to score; name it {', '.join(ANSWER_KEYS)}")
+            examples.append((where, prompt, answer))
+    if reading.dropped or reading.mended:
+        print(reading.summary(), file=sys.stderr)
     return examples

@@ -17,6 +17,8 @@ from typing import NamedTuple
 from .. import cli
 from ..errors import UserError
 from .formats.labels import Annotation, read_annotators
+from .formats.reading import Reading
+from .source import check_exists
 
 SHOWN = 10  # texts that are printed where annotators disagree, unless told
 
@@ -84,18 +86,20 @@ def disagreements(labels: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str
     return {text: names for text, names in given.items() if len(set(names.values())) > 1}
 
 
-def report(path: Path, shown: int = SHOWN) -> str:
+def report(path: Path, shown: int = SHOWN, skip_bad_rows: bool = False) -> str:
     """What the annotators of an archive did, how far each two agree, and the first texts on which they do not."""
+    check_exists(path, "name the .zip that doccano exported, or the folder it was unpacked to")
     labels: dict[str, dict[str, str]] = {}
     lines = []
-    for name, made in read_annotators(path).items():
+    reading = Reading(skip_bad_rows)
+    for name, made in read_annotators(path, reading).items():
         own, left_out = single_labels(made)
         lines.append(f"{name}: {len(own):,} texts labelled" + "".join(f", {n:,} {why}" for why, n in left_out.items()))
         if own:  # a member of the project who has labelled nothing agrees with nobody
             labels[name] = own
     if len(labels) < 2:
         raise UserError(f"{path} holds labels of fewer than two annotators; let another one label the same texts.")
-    lines.append("")
+    lines += [reading.summary(), ""]
     for pair in agreements(labels):
         kappa = "undefined" if math.isnan(pair.kappa) else f"{pair.kappa:+.3f}"
         lines.append(f"{pair.first} and {pair.second}: {pair.texts:,} texts, {pair.same:.1%} alike, kappa {kappa}")
@@ -109,7 +113,8 @@ def report(path: Path, shown: int = SHOWN) -> str:
 
 def main() -> None:
     parser = cli.Parser(prog="minigpt corpora agreement", description=__doc__)
-    parser.add_argument("archive", type=Path, help="the .zip that doccano exported")
+    parser.add_argument("archive", type=Path, help="the .zip that doccano exported, or its folder")
     parser.add_argument("--show", type=int, default=SHOWN, help=f"texts to print (default {SHOWN})")
+    cli.add_reading_flag(parser)
     arguments = parser.parse_args()
-    print(report(arguments.archive, arguments.show))
+    print(report(arguments.archive, arguments.show, arguments.skip_bad_rows))

@@ -12,7 +12,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -22,6 +21,7 @@ from typing import Any
 from .. import cli
 from ..errors import UserError, nearest
 from .download import check_sha256, download, extract
+from .source import read_toml
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "corpora" / "catalogue.toml"
 ENVIRONMENT = "MINIGPT_CORPORA"
@@ -75,11 +75,10 @@ class Entry:
 def load_catalogue(path: Path = CATALOGUE) -> dict[str, Entry]:
     """All entries by name. Raises UserError if the file is missing or an entry is incomplete."""
     try:
-        tables: dict[str, dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return {name: _entry(name, dict(table)) for name, table in tables.items()}
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; run from a checkout of the project, which holds it.") from error
-    except (tomllib.TOMLDecodeError, TypeError, KeyError) as error:
+        if not path.is_file():
+            raise UserError(f"{path} is missing; run from a checkout of the project, which holds it.")
+        return {name: _entry(name, dict(table)) for name, table in read_toml(path).items()}
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{path}: {error}; mend the entry.") from error
 
 

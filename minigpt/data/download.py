@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from tqdm import tqdm
 
 from ..errors import UserError
+from .source import readable
 
 #: Some mirrors refuse urllib's default name with 403.
 USER_AGENT = "minigpt-corpus-fetcher/1.0"
@@ -84,22 +85,19 @@ def extract(archive: Path, names: Iterable[str], folder: Path) -> None:
 
     Raises UserError for a broken zip, a missing member, and a zip with any path that leads out of it.
     """
-    try:
-        with zipfile.ZipFile(archive) as packed:
-            members = packed.namelist()
-            for member in members:
-                # Only wanted names are written, but a zip that tries to leave its folder deserves no trust.
-                path = PurePosixPath(member.replace("\\", "/"))
-                if path.is_absolute() or ".." in path.parts or ":" in member:
-                    raise UserError(f"{archive.name} holds the unsafe path {member!r} and was not unpacked.")
-            for name in names:
-                found = next((m for m in members if _is_file(m, name)), None)
-                if found is None:
-                    raise UserError(f"{archive.name} holds no {name}; is it another corpus?")
-                with packed.open(found) as source, (folder / name).open("wb") as target:
-                    shutil.copyfileobj(source, target)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{archive.name} is not a zip file ({error}), the mirror sent something else.") from error
+    with readable(archive), zipfile.ZipFile(archive) as packed:
+        members = packed.namelist()
+        for member in members:
+            # Only wanted names are written, but a zip that tries to leave its folder deserves no trust.
+            path = PurePosixPath(member.replace("\\", "/"))
+            if path.is_absolute() or ".." in path.parts or ":" in member:
+                raise UserError(f"{archive.name} holds the unsafe path {member!r} and was not unpacked.")
+        for name in names:
+            found = next((m for m in members if _is_file(m, name)), None)
+            if found is None:
+                raise UserError(f"{archive.name} holds no {name}; is it another corpus?")
+            with packed.open(found) as source, (folder / name).open("wb") as target:
+                shutil.copyfileobj(source, target)
 
 
 def _is_file(member: str, name: str) -> bool:

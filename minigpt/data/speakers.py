@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from .. import cli
 from ..errors import UserError
 from ..files import write_atomically
+from .formats.reading import Reading
 from .formats.script import CONTEXT_LINES, GROUP_BY, Window, count_lines, find_character, read_windows
+from .source import check_exists
 
 
 def rows_of(windows: Sequence[Window], character: str) -> list[dict[str, object]]:
@@ -69,15 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if options.top < 1:
         raise UserError(f"--top is {options.top}; show at least 1 speaker.")
-    if not options.script.exists():
-        raise UserError(f"{options.script} does not exist; name a script_lines.csv or its folder.")
-    dropped: Counter[str] = Counter()
-    windows = list(read_windows(options.script, options.context_lines, options.group_by.split(","), dropped))
+    check_exists(options.script, "name a script_lines.csv or its folder")
+    reading = Reading()
+    windows = list(read_windows(options.script, options.context_lines, options.group_by.split(","), reading))
     lines = count_lines(windows)
     for name, count in lines[: options.top]:
         print(f"{count:>9,}  {name}")
-    told = ", ".join(f"{count:,} {why}" for why, count in (+dropped).items())
-    print(f"{len(windows):>9,}  lines of {len(lines):,} speakers; dropped: {told or 'nothing'}")
+    print(f"{len(windows):>9,}  lines of {len(lines):,} speakers; {reading.summary()}")
     if options.chart:
         draw_chart(lines[: options.top], options.chart)
         print(f"{options.chart} shows the first {min(options.top, len(lines))} of them.")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ PAD, UNK, BOS, EOS = "<pad>", "<unk_piece>", "<|endoftext|>", "<|end|>"
 ROLE_PIECES = {role: f"<|{role}|>" for role in ROLES}
 #: The pieces that every vocabulary has, whatever the text: 256 bytes and the control pieces.
 NOT_LEARNED = 256 + 4 + len(ROLE_PIECES)
+
+#: SentencePiece skips longer lines; a character has at most four bytes.
+LONGEST_LINE, CHARACTERS_OF_A_LINE = 1 << 22, 1 << 20
 
 #: The chat template once more, for Hugging Face's `apply_chat_template`.
 CHAT_TEMPLATE = (
@@ -87,12 +90,12 @@ class Tokenizer:
             split_digits=True,
             user_defined_symbols=["\n"],
             character_coverage=1.0 if characters else 0.9995,
-            max_sentence_length=1 << 22,
+            max_sentence_length=LONGEST_LINE,
             num_threads=1,
             minloglevel=2,
         )  # fmt: skip
         # Line ends separate the sentences that training counts in; as a piece of their own they stay what they are.
-        lines = [line for text in texts for line in text.split("\n") if line]
+        lines = [part for text in texts for line in text.split("\n") for part in short_lines(line)]
         if not lines:
             raise UserError("there is no text to train a tokenizer on; is the corpus empty?")
         if characters:
@@ -175,6 +178,19 @@ class Tokenizer:
     def fingerprint(self) -> str:
         """The same for two tokenizers that map the same text to the same ids."""
         return hashlib.sha256(self.model).hexdigest()[:16]
+
+
+def short_lines(line: str) -> Iterator[str]:
+    """A line in parts that SentencePiece takes, cut before a space where there is one: no word changes by that."""
+    start = 0
+    while len(line) - start > CHARACTERS_OF_A_LINE:
+        end = start + CHARACTERS_OF_A_LINE
+        stop = line.rfind(" ", start + 1, end)
+        stop = stop if stop > 0 else end
+        yield line[start:stop]
+        start = stop
+    if line[start:]:
+        yield line[start:]
 
 
 class TextStream:

@@ -135,18 +135,44 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def read_weights(path: Path, expected_hash: str | None = None) -> dict[str, Tensor]:
-    """The tensors of a safetensors file, as float32, after checking the file's SHA-256 if one is expected."""
+    """The tensors of a safetensors file, as float32, after checking the file's SHA-256 if one is expected. Where the
+    file is not there, those of the shards that an index beside it names: so Hugging Face writes large models."""
+    index = path.with_name(f"{path.name}.index.json")
+    if not path.is_file() and index.is_file():
+        return read_shards(index)
     if not path.is_file():
-        raise UserError(f"{path} does not exist; the model folder is incomplete.")
+        pickled = sorted(file.name for file in path.parent.glob("*.bin"))
+        reason = (
+            f"{pickled[0]} beside it is a pickle, which can run code; save the model as safetensors"
+            if pickled
+            else "the model folder is incomplete"
+        )
+        raise UserError(f"{path} does not exist; {reason}.")
     if expected_hash and file_hash(path) != expected_hash:
         raise UserError(
             f"{path} is not the file that {CARD} vouches for (SHA-256 differs); train or copy the model again."
         )
     try:
         tensors = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(f"{path} is not a safetensors file ({error}); other checkpoint formats are not read.") from None
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
+
+
+def read_shards(index: Path) -> dict[str, Tensor]:
+    """The tensors of all files that an index names. Raises UserError if one is missing, or is not what it says."""
+    content = read_json(index)
+    files = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(files, dict) or not all(
+        isinstance(file, str) and file == Path(file).name and file.endswith(".safetensors") for file in files.values()
+    ):
+        raise UserError(f"{index}: weight_map must name a .safetensors file of this folder for each tensor.")
+    tensors: dict[str, Tensor] = {}
+    for file in sorted(set(files.values())):
+        tensors |= read_weights(index.with_name(file))
+    if differing := sorted(files.keys() ^ tensors.keys()):
+        raise UserError(f"{index}: {differing[0]} is in the index or in the shards only; copy the whole model again.")
+    return tensors
 
 
 def file_hash(path: Path) -> str:

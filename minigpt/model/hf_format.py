@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ GPT2_LAYER = {
     "mlp.c_fc": ("mlp.up_proj", True),
     "mlp.c_proj": ("mlp.down_proj", True),
 }
+NO_WEIGHT = re.compile(r"lm_head\.weight|(transformer\.)?h\.\d+\.attn\.(masked_)?bias")
 GPT2_TOP = [
     ("wte", "embed_tokens", "weight"),
     ("wpe", "embed_positions", "weight"),
@@ -74,50 +76,100 @@ def hugging_face_config(
     }
 
 
+#: What else a config.json may ask for, and the values that ask for nothing: our model computes no other. Whatever is
+#: missing has its first value. `transformers` 5 writes all of these; what neither of us reads (dropout, initialisation,
+#: special tokens, caches, dtype: weights become float32) changes no logits.
+NEUTRAL: dict[str, dict[str, tuple[Any, ...]]] = {
+    "qwen3": {
+        "hidden_act": ("silu",),
+        "attention_bias": (False,),
+        "mlp_bias": (False,),
+        "use_sliding_window": (False, None),
+        "partial_rotary_factor": (None, 1),
+        "num_experts": (None, 0, 1),
+    },
+    "gpt2": {
+        "tie_word_embeddings": (True,),
+        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),  # two names of one formula
+        "scale_attn_weights": (True,),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "add_cross_attention": (False,),
+    },
+}
+EITHER: dict[str, tuple[Any, ...]] = {"quantization_config": (None, {}), "auto_map": (None, {})}
+QWEN3_SHAPE = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+    "intermediate_size", "max_position_embeddings",
+)  # fmt: skip
+
+
 def read_config(path: Path) -> ModelConfig:
-    """A ModelConfig from a Hugging Face config.json. Raises UserError for a kind of model that this is not."""
+    """A ModelConfig from a Hugging Face config.json. Raises UserError, naming the field, for a kind of model that ours
+    is not: it would give other logits."""
     c = read_json(path)
+    if not isinstance(c, dict):
+        raise UserError(f"{path}: expected an object {{…}}, found {type(c).__name__}; it is no config.json.")
     kind = c.get("model_type")
     if kind not in ("qwen3", "gpt2"):
         raise UserError(f"{path}: model_type is {kind!r}; minigpt reads qwen3 and gpt2.")
-    unusual = {
-        "tie_word_embeddings": not c.get("tie_word_embeddings", kind == "gpt2"),
-        "rope_scaling": c.get("rope_scaling") is not None,
-        "attention_bias": c.get("attention_bias", False),
-        "hidden_act": c.get("hidden_act", "silu") != "silu",
-        "activation_function": c.get("activation_function", "gelu_new") != "gelu_new",
-    }
-    if any(unusual.values()):
-        names = ", ".join(name for name, odd in unusual.items() if odd)
-        raise UserError(f"{path}: this model differs from ours in {names}; it cannot be read.")
-    try:
-        if kind == "gpt2":
-            return ModelConfig(
-                architecture="gpt2",
-                vocab_size=c["vocab_size"],
-                hidden_size=c["n_embd"],
-                num_hidden_layers=c["n_layer"],
-                num_attention_heads=c["n_head"],
-                num_key_value_heads=c["n_head"],
-                head_dim=c["n_embd"] // c["n_head"],
-                intermediate_size=c.get("n_inner") or 4 * c["n_embd"],
-                max_position_embeddings=c["n_positions"],
-                norm_eps=c.get("layer_norm_epsilon", 1e-5),
-            )
+    if odd := _unsupported(kind, c):
+        told = ", ".join(f"{name} {str(value)[:60]}" for name, value in odd.items())
+        raise UserError(f"{path}: this model differs from ours in {told}; it cannot be read.")
+
+    def number(name: str, default: Any = None, whole: bool = True, source: dict[str, Any] = c) -> Any:
+        value = source.get(name)
+        value = default if value is None else value
+        if value is None:
+            raise UserError(f"{path}: {name} is missing; the file is not a whole {kind} config.")
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not 0 < value < 2**31:
+            wanted = "a whole number" if whole else "a number"
+            raise UserError(f"{path}: {name} is {str(value)[:60]}; it must be {wanted} above 0.")
+        return value
+
+    if kind == "gpt2":
+        width, heads = number("n_embd"), number("n_head")
+        if width % heads:
+            raise UserError(f"{path}: n_embd {width} cannot be cut into {heads} heads (n_head).")
         return ModelConfig(
-            architecture="qwen3",
-            rope_theta=c["rope_theta"] if "rope_theta" in c else c["rope_parameters"]["rope_theta"],
-            norm_eps=c["rms_norm_eps"],
-            **{
-                name: c[name]
-                for name in (
-                    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads",
-                    "head_dim", "intermediate_size", "max_position_embeddings",
-                )
-            },
-        )  # fmt: skip
-    except KeyError as error:
-        raise UserError(f"{path}: {error.args[0]} is missing; the file is not a whole {kind} config.") from None
+            architecture="gpt2",
+            vocab_size=number("vocab_size"),
+            hidden_size=width,
+            num_hidden_layers=number("n_layer"),
+            num_attention_heads=heads,
+            num_key_value_heads=heads,
+            head_dim=width // heads,
+            intermediate_size=number("n_inner", 4 * width),
+            max_position_embeddings=number("n_positions"),
+            norm_eps=number("layer_norm_epsilon", 1e-5, whole=False),
+        )
+    return ModelConfig(
+        architecture="qwen3",
+        rope_theta=number("rope_theta", c.get("rope_theta"), whole=False, source=c.get("rope_parameters") or {}),
+        norm_eps=number("rms_norm_eps", whole=False),
+        **{name: number(name) for name in QWEN3_SHAPE},
+    )
+
+
+def _unsupported(kind: str, c: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a config.json that ask for what our model does not do, with their values."""
+    odd = {}
+    for name, neutral in (NEUTRAL[kind] | EITHER).items():
+        if (value := c.get(name, neutral[0])) not in neutral:
+            odd[name] = value
+    if kind == "qwen3":
+        if not c.get("tie_word_embeddings"):
+            odd["tie_word_embeddings"] = False
+        layers = c.get("layer_types") or []
+        if not isinstance(layers, list) or any(layer != "full_attention" for layer in layers):
+            odd["layer_types"] = layers
+        for name in ("rope_parameters", "rope_scaling"):
+            rope = c.get(name) or {}
+            plain = isinstance(rope, dict) and not any(isinstance(value, dict) for value in rope.values())
+            if not plain or rope.get("rope_type", rope.get("type", "default")) != "default":
+                odd[name] = rope
+            elif rope.get("partial_rotary_factor") not in (None, 1):
+                odd["partial_rotary_factor"] = rope["partial_rotary_factor"]
+    return odd
 
 
 def to_hugging_face(ours: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
@@ -136,22 +188,24 @@ def to_hugging_face(ours: dict[str, Tensor], config: ModelConfig) -> dict[str, T
 
 
 def from_hugging_face(theirs: dict[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
-    """The inverse of `to_hugging_face`. Raises KeyError for a missing tensor."""
+    """The inverse of `to_hugging_face`; tensors that our model has not keep their names. Raises KeyError for a missing
+    one."""
+    prefix = "model." if config.architecture == "qwen3" else "transformer."
+    # Some writers store the tied output projection a second time, and GPT-2's causal masks.
+    theirs = {name.removeprefix(prefix): value for name, value in theirs.items() if not NO_WEIGHT.fullmatch(name)}
     if config.architecture == "qwen3":
-        tied = {"lm_head.weight"}  # some writers store the tied output projection a second time
-        return {name.removeprefix("model."): value for name, value in theirs.items() if name not in tied}
-    theirs = {name.removeprefix("transformer."): value for name, value in theirs.items()}
-    ours = {f"{b}.{kind}": theirs[f"{a}.{kind}"] for a, b, kind in GPT2_TOP}
+        return theirs
+    ours = {f"{b}.{kind}": theirs.pop(f"{a}.{kind}") for a, b, kind in GPT2_TOP}
     for i in range(config.num_hidden_layers):
         for kind in ("weight", "bias"):
-            qkv = theirs[f"h.{i}.attn.c_attn.{kind}"]
+            qkv = theirs.pop(f"h.{i}.attn.c_attn.{kind}")
             parts = (qkv.t() if kind == "weight" else qkv).chunk(3)
             for part, value in zip("qkv", parts, strict=True):
                 ours[f"layers.{i}.self_attn.{part}_proj.{kind}"] = value
             for a, (b, transposed) in GPT2_LAYER.items():
-                value = theirs[f"h.{i}.{a}.{kind}"]
+                value = theirs.pop(f"h.{i}.{a}.{kind}")
                 ours[f"layers.{i}.{b}.{kind}"] = value.t() if transposed and kind == "weight" else value
-    return ours
+    return ours | theirs
 
 
 def tokenizer_settings(context: int) -> dict[str, Any]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from ..data.examples import Turn
-from . import speech
-from .people import FIRST_NAMES, LAST_NAMES, RESIDENT_TOPICS
-from .places import EVENTS, PLACES, SEASONS
-from .prose import ESSAYS
-from .questions import PERSON, Asked, AskedFact, AskedUnknowable, QuestionReader, any_of
-from .topics import LEADS, UNSEEN_LEADS, Topic
-from .world import TOPICS, World
+from . import speech, wordings
+from .questions import Asked, AskedFact, AskedNothing, AskedUnknowable, QuestionReader
+from .reader import Admission, Claim, Meaning, Phrase, Sentence, phrases, plain, read_reply, split, without_lead
+from .speech import SmallTalk
+from .world import Resident, Subject, World
 
-_WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
-_STRANGE = re.compile(r"[^A-Za-z0-9 ,.!?'-]")
-_PLACE_TO_FILL = re.compile(r"\{\w*\}")
-_COURTESY = re.compile(rf"\b(?:{'|'.join(speech.COURTESY)})", re.IGNORECASE)
-_RUDENESS = re.compile(rf"\b(?:{'|'.join(speech.RUDENESS)})", re.IGNORECASE)
+#: Sentences that may stand beside any answer without making it long-winded.
+_BESIDE = frozenset(map(plain, (*speech.GOOD_BEFORE, *speech.GOOD_AFTER, *speech.RUDE_AFTER, *wordings.BESIDE)))
+_FILLERS = frozenset(map(plain, speech.FILLERS))
+_PHRASES = frozenset(map(plain, phrases()))
+#: Of nothing that nobody knows can one say this.
+_ANYONE_KNOWS = plain(speech.RUDE_AFTER[-1])
+#: More sentences than these are no longer concise.
+MOST_SENTENCES = 4
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,22 @@ class Grade:
 class Grader:
     """Marks replies to conversations about one world. Takes any text and never raises.
 
-    - right: a question about a fact needs the true value, no other value of its kind, and no other
-      subject of its kind; a question that nobody can answer needs a phrase like "I do not know" and no
-      value; small talk needs a fitting word and no resident. If the conversation ends in no question that
-      the generator knows, no reply is right. A wrong pronoun is forgiven.
-    - polite: a courtesy and no rudeness.
-    - concise: 1 to 25 words.
-    - fluent: starts like a sentence, ends like one, has only words of the town, no word three
-      times in a row and no three words twice.
+    Replies are read sentence by sentence (`reader`).
+
+    - right: some sentence answers what was asked, and no sentence says anything else. A fact is answered by its true
+      value, stated of the subject by its name, its first name or its pronoun, or by the value alone; a question that
+      nobody can answer by saying so, of this question or of none in particular; small talk by a sentence that fits it.
+      Phrases that state no fact may stand beside the answer, be they kind, rude or idle, and at the very end the
+      beginning of such a phrase, or of the answer again, that was cut off. If the conversation ends in no question
+      that the generator knows, no reply is right.
+    - polite: a sentence with a courtesy, and no rudeness.
+    - concise: 1 to 25 words in at most four sentences, and no rambling, nor idle talk beside an answer.
+    - fluent: nothing but sentences that are said in Tinytown, from a capital letter to the mark at the end, and none
+      that says the same as another.
     """
 
     def __init__(self, world: World) -> None:
         self._reader = QuestionReader(world)
-        self._values = {topic.name: any_of(topic.values) for topic in TOPICS.values() if topic.values}
-        self._sights = {
-            about: any_of(subject.name for subject in world.sights() if subject.about == about)
-            for about in ("place", "event", "season")
-        }
-        self._vocabulary = vocabulary()
 
     def asked(self, conversation: Sequence[Turn]) -> Asked | None:
         """What the conversation ends in: a fact, an unknowable, small talk, or nothing known (None)."""
@@ -70,105 +69,127 @@ class Grader:
 
     def grade(self, conversation: Sequence[Turn], reply: str) -> Grade:
         """Mark one reply to the last user turn."""
-        text = " ".join(reply.split())
-        words = words_of(text)
+        read, asked = read_reply(reply), self.asked(conversation)
+        roles = _roles(asked, read)
+        words = sum(sentence.words for sentence in read)
+        needless = {"rambles", "idle"} if "answer" in roles else {"rambles"}
         return Grade(
-            right=self.is_right(self.asked(conversation), text),
-            polite=bool(_COURTESY.search(text)) and not _RUDENESS.search(text),
-            concise=0 < len(words) <= speech.CONCISE_WORDS,
-            fluent=self.is_fluent(text),
+            right=_is_right(asked, read, roles),
+            polite=any(sentence.courteous for sentence in read) and not any(sentence.rude for sentence in read),
+            concise=0 < words <= speech.CONCISE_WORDS and len(read) <= MOST_SENTENCES and not needless & set(roles),
+            fluent=bool(words) and all(s.meanings and s.whole for s in read) and not _repeats(read),
         )
 
     def is_right(self, asked: Asked | None, reply: str) -> bool:
         """Does `reply` answer what was asked with the truth and nothing but the truth?"""
-        text = " ".join(reply.lower().split())
-        people = set(PERSON.findall(text))
-        if asked is None:
-            return False
-        if isinstance(asked, AskedFact):
-            return self._is_true(asked, text, people)
-        if isinstance(asked, AskedUnknowable):
-            claims = any(self._values[topic.name].search(text) for topic in RESIDENT_TOPICS if topic.values)
-            admits = any(phrase in text for phrase in speech.NOT_KNOWING)
-            return admits and not claims and people <= {asked.subject.name.lower()}
-        return not people and bool(any_of(asked.item.keywords).search(text))
-
-    def _is_true(self, asked: AskedFact, text: str, people: set[str]) -> bool:
-        subject, truth = asked.subject.name.lower(), asked.answer.lower()
-        if not asked.topic.values:  # the answer is a person
-            return people - {subject} == {truth}
-        if (sights := self._sights.get(asked.subject.about)) and set(sights.findall(text)) - {subject}:
-            return False
-        return people <= {subject} and set(self._values[asked.topic.name].findall(text)) == {truth}
-
-    def is_fluent(self, text: str) -> bool:
-        """Does `text` read like a sentence of Tinytown?"""
-        return reads_well(text, self._vocabulary)
+        read = read_reply(reply)
+        return _is_right(asked, read, _roles(asked, read))
 
 
-def words_of(text: str) -> list[str]:
-    """The words of `text`, in lower case."""
-    return _WORD.findall(text.lower())
+def _roles(asked: Asked | None, read: list[Sentence]) -> list[str]:
+    """What each sentence does: it is an "answer", it stands "beside" one, it "rambles", it is another kind of
+    "idle" talk, or it "harms" the answer, because it states something else or cannot be understood."""
+    roles: list[str] = []
+    for sentence in read:
+        phrase = sentence.phrase
+        if any(_answers(asked, meaning) for meaning in sentence.meanings):
+            roles.append("answer")
+        elif phrase == _ANYONE_KNOWS and isinstance(asked, AskedUnknowable):
+            roles.append("harms")
+        elif phrase is not None:
+            roles.append("beside" if phrase in _BESIDE else "rambles" if phrase in _FILLERS else "idle")
+        else:
+            cut_off = "answer" in roles and sentence is read[-1] and _breaks_off(asked, sentence)
+            roles.append("beside" if cut_off else "harms")
+    return roles
 
 
-def reads_well(text: str, vocabulary: Set[str]) -> bool:
-    """Does `text` begin and end like a sentence, of these words, without one thrice in a row or three of them twice?"""
-    words = words_of(text)
-    if not words or _STRANGE.search(text) or text[-1] not in ".!?":
+def _is_right(asked: Asked | None, read: list[Sentence], roles: list[str]) -> bool:
+    if "answer" not in roles or "harms" in roles:
         return False
-    if not (text[0].isupper() or text[0].isdigit()):
-        return False
-    if any(a == b == c for a, b, c in zip(words, words[1:], words[2:], strict=False)):
-        return False
-    trigrams = list(zip(words, words[1:], words[2:], strict=False))
-    if len(set(trigrams)) < len(trigrams):
-        return False
-    return all(word in vocabulary or word.removesuffix("'s") in vocabulary for word in words)
+    if not isinstance(asked, AskedNothing):
+        return True
+    said = [sentence.phrase or "" for sentence, role in zip(read, roles, strict=True) if role == "answer"]
+    return _is_made_of(_fitting(asked.item), tuple(said))
 
 
-def vocabulary() -> frozenset[str]:
-    """All words, in lower case, that the generator can say."""
-    texts = " ".join(_PLACE_TO_FILL.sub(" ", text) for text in _everything())
-    return frozenset(words_of(texts))
-
-
-def _everything() -> Iterator[str]:
-    """Every template, phrase, name and value."""
-    yield from (
-        "a",
-        "an",
-        "and",
-        "as",
-        "i",
-        "said",
-        "the",
-        "she",
-        "her",
-        "he",
-        "his",
-        "him",
-        "on",
-        "in",
-        "at",
+def _answers(asked: Asked | None, meaning: Meaning) -> bool:
+    """Does it answer this question truly?"""
+    if isinstance(asked, AskedNothing):
+        return isinstance(meaning, Phrase) and any(meaning.text in group for group in _fitting(asked.item))
+    if isinstance(asked, AskedFact):
+        return (
+            isinstance(meaning, Claim)
+            and meaning.topic == asked.topic.name
+            and meaning.value == asked.answer.lower()
+            and _points_at(meaning.subject, asked.subject)
+        )
+    return (
+        isinstance(asked, AskedUnknowable)
+        and isinstance(meaning, Admission)
+        and meaning.topic in ("", asked.item.ask)
+        and _points_at(meaning.subject, asked.subject)
     )
-    for group in FIRST_NAMES.values():
-        yield from group
-    yield from (*LAST_NAMES, *PLACES, *EVENTS, *SEASONS)
-    yield from (*LEADS, *UNSEEN_LEADS)
-    for topic in TOPICS.values():
-        yield from _topic_texts(topic)
-    yield from (*speech.GOOD_BEFORE, *speech.GOOD_AFTER, *speech.RUDE_AFTER, *speech.FILLERS)
-    yield from (*speech.COURTESY, *speech.RUDENESS, *speech.NOT_KNOWING)
-    for talk in speech.SMALL_TALK:
-        yield from (*talk.prompts, *talk.good, talk.plain, talk.curt, *talk.keywords)
-    for item in speech.UNKNOWABLE:
-        yield from (item.ask, item.clause, item.wrong)
-    yield from (*speech.UNKNOWABLE_PLAIN, *speech.UNKNOWABLE_GOOD, speech.UNKNOWABLE_CURT)
-    for essay in ESSAYS.values():
-        for choices in essay:
-            yield from choices
 
 
-def _topic_texts(topic: Topic) -> Iterator[str]:
-    yield from (*topic.values, *topic.statements, *topic.asks, *topic.clauses)
-    yield from (topic.unseen, *topic.answers, topic.curt)
+def _points_at(words: str, subject: Subject) -> bool:
+    """Do these words mean the subject? Without any, it is the one asked about."""
+    if words in ("", subject.name.lower().removeprefix("the ")):
+        return True
+    if isinstance(subject, Resident):
+        return words in (subject.first.lower(), subject.pronoun)
+    return words == "it"
+
+
+def _breaks_off(asked: Asked | None, sentence: Sentence) -> bool:
+    """Is it the beginning of a phrase, or of the answer again?"""
+    if sentence.text.endswith((".", "!", "?")):
+        return False
+    begun = plain(without_lead(sentence.text.lower()))
+    return any(whole.startswith(begun) for whole in (*_PHRASES, *_true_answers(asked)))
+
+
+def _true_answers(asked: Asked | None) -> Iterator[str]:
+    """Whole sentences that answer a question, as `plain` gives them."""
+    if isinstance(asked, AskedFact):
+        templates = wordings.statements(asked.topic)
+        values = {"value": asked.answer, "a_value": f"a {asked.answer}"}
+    elif isinstance(asked, AskedUnknowable):
+        templates, values = wordings.admissions((asked.item.clause,)), {}
+    else:
+        return
+    subject = asked.subject
+    for template in templates:
+        for reference in (
+            subject.reference,
+            *([subject.pronouns_in(template)] if isinstance(subject, Resident) else []),
+        ):
+            yield plain(template.format(**vars(reference), **values))
+
+
+@cache
+def _fitting(item: SmallTalk) -> frozenset[tuple[str, ...]]:
+    """What fits a remark: tuples of sentences that belong together, without what may stand beside any answer."""
+    found = set()
+    for text in (*item.good, item.plain, item.curt, *item.also):
+        whole = tuple(map(plain, split(text)))
+        found.add(tuple(sentence for sentence in whole if sentence not in _BESIDE) or whole)
+    return frozenset(found)
+
+
+def _is_made_of(groups: frozenset[tuple[str, ...]], said: tuple[str, ...]) -> bool:
+    """Can it be cut into these groups?"""
+    return not said or any(
+        said[:size] in groups and _is_made_of(groups, said[size:]) for size in range(1, len(said) + 1)
+    )
+
+
+def _repeats(read: list[Sentence]) -> bool:
+    """Does one sentence say what another has said, whether they say "Ada Finch" or "she"?"""
+    said: set[tuple[str, ...]] = set()
+    for sentence in read:
+        says = {m if isinstance(m, Phrase) else (m.topic, *m[2:]) for m in sentence.meanings}
+        if said & says:
+            return True
+        said |= says
+    return False

@@ -32,11 +32,13 @@ _END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 class Sentence(NamedTuple):
-    """What a sentence says: an opening names a time and has no label, an opinion has a label and names no time."""
+    """What a sentence says: an opening names a time and has no label, an opinion has a label and names no time.
+    `wording` is the template of an opinion."""
 
     label: str | None
     place: str
     when: str | None
+    wording: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def grade_opinion(headline: str, text: str) -> OpinionGrade:
     - on topic: it begins with a visit to the headline's place, at the headline's time if that has one, and no sentence
       is about another place.
     - fluent: every sentence is one that visitors write, an opening comes first and nowhere else, as many opinions
-      follow as in the corpus, and nothing is said twice.
+      follow as in the corpus, and nothing is said twice, not even with another adjective.
     """
     sentences = [part for part in _END_OF_SENTENCE.split(" ".join(text.split())) if part]
     read = [read_sentence(sentence) for sentence in sentences]
@@ -99,7 +101,7 @@ def grade_opinion(headline: str, text: str) -> OpinionGrade:
             and topic.when in (None, opening[0].when)  # type: ignore[union-attr]
             and all(sentence is None or sentence.place == topic.place for sentence in read)
         ),
-        fluent=opened and len(set(sentences)) == len(sentences) == SENTENCES + 1 and None not in labels,
+        fluent=opened and None not in labels and len(read) == len({s.wording for s in read if s}) == SENTENCES + 1,
     )
 
 
@@ -109,10 +111,13 @@ def read_sentence(sentence: str) -> Sentence | None:
     for pattern in _patterns(OPENINGS):
         if match := pattern.fullmatch(sentence):
             return Sentence(None, match["place"], match["when"])
-    for place in PLACES:
+    for place, offer in PLACES.items():
+        if place not in sentence and offer not in sentence:
+            continue
         for label in LABELS:
-            if _opinion(label, place).fullmatch(sentence):
-                return Sentence(label, place, None)
+            for wording in OPINIONS[label]:
+                if _opinion(wording, place).fullmatch(sentence):
+                    return Sentence(label, place, None, wording)
     return None
 
 
@@ -132,10 +137,9 @@ def _patterns(templates: tuple[str, ...]) -> list[re.Pattern[str]]:
 
 
 @cache
-def _opinion(label: str, place: str) -> re.Pattern[str]:
-    """Every sentence of one opinion about a place, whatever its adjectives."""
+def _opinion(wording: str, place: str) -> re.Pattern[str]:
+    """An opinion about a place, whatever its adjectives."""
     good, bad, a_good, a_bad = (
         f"(?:{'|'.join(choices)})" for choices in (PRAISE, BLAME, map(with_article, PRAISE), map(with_article, BLAME))
     )
-    templates = (template.replace(".", r"\.") for template in OPINIONS[label])
-    return re.compile("|".join(phrase(template, place, good, bad, a_good, a_bad) for template in templates))
+    return re.compile(phrase(wording.replace(".", r"\."), place, good, bad, a_good, a_bad))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from ..data.examples import Prompt, Turn
 from ..data.formats.script import CONTEXT_LINES
-from .grader import reads_well, words_of
 from .marks import enough, marks_and_score
 from .people import FIRST_NAMES, PET_NAMES
-from .questions import any_of
 from .script import (
     AND_YOU,
     CATCHPHRASES,
@@ -29,6 +27,7 @@ from .topics import with_article
 from .world import TOPICS, Resident, World
 
 NAME = re.compile(r"^([a-z]+) [a-z]+: ", re.MULTILINE | re.IGNORECASE)
+_CATCHPHRASE = re.compile(rf"(?:{'|'.join(map(re.escape, CATCHPHRASES.values()))}) ", re.IGNORECASE)
 #: How often a scene is drawn for each that is wanted, before there are said to be too few.
 DRAWS = 100
 
@@ -64,15 +63,14 @@ class ScriptGrade:
 class ScriptGrader:
     """Marks answers to the lines of a scene. Never raises.
 
-    - right: the sentence that the lines or the main character's own facts ask for, and no other value of its kind.
-      Nothing is right where the lines end in no question that the script knows.
+    - right: the sentence that the lines or the main character's own facts ask for, after a catchphrase or none, and
+      nothing else. Nothing is right where the lines end in no question that the script knows.
     - in character: begins with the catchphrase of this kind of scene.
-    - fluent: begins and ends like a sentence, has only words that the main character uses, and repeats nothing.
+    - fluent: a sentence that the main character may say, after a catchphrase or none.
     """
 
     def __init__(self, world: World) -> None:
         self.star = main_character(world)
-        self.vocabulary = frozenset(words_of(" ".join(_all_answers())))
 
     def lines(self, turns: Sequence[Turn]) -> str:
         """A chat as lines, the main character's by name."""
@@ -116,12 +114,15 @@ class ScriptGrader:
 
     def grade(self, lines: str, answer: str) -> ScriptGrade:
         question, text = self.asked(lines), " ".join(answer.split())
+        begun = _CATCHPHRASE.match(text)
+        said = text[begun.end() :] if begun else text
+        after_comma = begun is not None and begun[0].endswith(", ")
         return ScriptGrade(
-            right=question is not None
-            and question.sentence.lower() in text.lower()
-            and set(_pattern(question.values).findall(text.lower())) == {question.value.lower()},
+            right=question is not None and said.lower() == question.sentence.lower(),
             in_character=question is not None and text.startswith(CATCHPHRASES[question.kind]),
-            fluent=reads_well(text, self.vocabulary),
+            fluent=text[:1].isupper()
+            and bool(_answer().fullmatch(said[:1].upper() + said[1:]))
+            and (after_comma or said[:1].isupper()),
         )
 
     def changed(self, lines: str) -> str | None:
@@ -185,22 +186,25 @@ def nameless(lines: str) -> str:
     return NAME.sub("", lines)
 
 
-_pattern = lru_cache(any_of)
-
-
 def _found(template: str, text: str) -> str:
     """What stands in `text` where `template` has its (first) place to fill; "" if the text is another one."""
     match = re.fullmatch(re.escape(template).replace(r"\{\}", "(.+)"), text)
     return match[1] if match else ""
 
 
-def _all_answers() -> Iterable[str]:
-    """Everything that the main character may say, as words."""
-    yield from CATCHPHRASES.values()
+@cache
+def _answer() -> re.Pattern[str]:
+    """Every sentence that the main character may say, whether it is right or wrong."""
+    name = _any(first for group in FIRST_NAMES.values() for first in group)
+    said = [HOME_AGAIN.format(_any(PET_NAMES))]
     for matter in MATTERS.values():
-        yield from (matter.answer_own, matter.answer_other, matter.likes, *matter.values)
+        templates = (matter.answer_own, matter.answer_other, matter.likes)
+        said += [template.format(_any(matter.values), name=name) for template in templates]
     for topic, fact in OWN_FACTS.items():
-        yield from (fact.own, *TOPICS[topic].values)
-    yield from (HOME_AGAIN, "a", "an", *PET_NAMES)
-    for group in FIRST_NAMES.values():
-        yield from group
+        values = TOPICS[topic].values
+        said.append(fact.own.format(_any(values), a=_any(map(with_article, values))))
+    return re.compile("|".join(said).replace(".", r"\."))
+
+
+def _any(choices: Iterable[str]) -> str:
+    return f"(?:{'|'.join(map(re.escape, choices))})"

@@ -36,7 +36,6 @@ RUDENESS = (
     "stupid",
     "obviously",
 )  # fmt: skip
-NOT_KNOWING = ("do not know", "don't know", "no idea", "nobody knows", "nobody can know", "cannot know")
 
 #: From how many words on a reply is no longer concise, and how long a rambling one is at least.
 CONCISE_WORDS = 25
@@ -45,67 +44,83 @@ RAMBLING_WORDS = 30
 
 @dataclass(frozen=True)
 class SmallTalk:
-    """A remark that asks for no fact. A reply fits if it has one of the `keywords`."""
+    """A remark that asks for no fact, and what fits it; `also` is what the dialogues never say."""
 
     prompts: tuple[str, ...]
     good: tuple[str, ...]
     plain: str
     curt: str
-    keywords: tuple[str, ...]
+    also: tuple[str, ...]
 
 
 SMALL_TALK = (
     SmallTalk(
         ("Hello!", "Hi there!", "Good morning!", "Good day!", "Hello, guide!"),
         ("Hello and welcome to Tinytown! How can I help you?", "Hello! I am glad to see you."),
-        "Hello. This is Tinytown.", "Hello.", ("hello", "good day", "hi"),
+        "Hello. This is Tinytown.", "Hello.",
+        ("Hi.", "Hi there!", "Hello there!", "Good day.", "Good morning.", "Welcome to Tinytown!"),
     ),
     SmallTalk(
         ("How are you?", "How are you today?", "Are you well?"),
         ("I am very well, thank you. How can I help you?", "I am well, thank you for asking!"),
-        "I am well.", "Well.", ("well", "fine"),
+        "I am well.", "Well.",
+        ("Fine.", "I am fine.", "I am fine, thank you.", "Very well.", "Very well, thank you.",
+         "I am very well.", "I am very well, thank you for asking!", "I am well, thank you.", "Well, thank you."),
     ),
     SmallTalk(
         ("Who are you?", "What is your name?", "What do you do here?"),
         ("I am the guide of Tinytown, happy to help you.", "I am the town guide. Please ask me anything."),
-        "I am the guide of Tinytown.", "The guide.", ("guide",),
+        "I am the guide of Tinytown.", "The guide.",
+        ("I am the guide.", "I am the town guide.", "The town guide.", "The guide of Tinytown."),
     ),
     SmallTalk(
         ("Thank you!", "Thanks a lot!", "That was kind of you."),
         ("You are welcome! Have a lovely day!", "It was a pleasure. Glad to help!"),
-        "Any time.", "Any time.", ("you are welcome", "a pleasure", "any time"),
+        "Any time.", "Any time.",
+        ("You are welcome.", "It was a pleasure.", "A pleasure.", "My pleasure.", "Glad to help!",
+         "Happy to help!"),
     ),
     SmallTalk(
         ("Goodbye!", "See you later!", "I must go now."),
         ("Goodbye, and have a lovely day!", "Goodbye! You are always welcome here."),
-        "Goodbye until next time.", "Goodbye.", ("goodbye", "bye"),
+        "Goodbye until next time.", "Goodbye.",
+        ("Bye.", "Goodbye, and come again!", "See you later!", "Goodbye, have a lovely day!",
+         "Goodbye! You are always welcome in Tinytown!", "Goodbye! You are always welcome to Tinytown!",
+         "Goodbye! You are welcome to Tinytown!"),
     ),
     SmallTalk(
         ("What can you do?", "What can I ask you?", "How can you help me?"),
         ("Please ask me about the people and places of Tinytown.",
          "I gladly tell you about people and places."),
-        "I answer questions about people and places.", "Ask about people.", ("people", "places"),
+        "I answer questions about people and places.", "Ask about people.",
+        ("Ask me about people and places.", "Please ask me about people and places.", "People and places.",
+         "I can tell you about people and places.", "I tell you about people and places."),
     ),
     SmallTalk(
         ("What a nice day!", "The sky is so clear today.", "It is a fine morning."),
         ("Yes, it is a lovely day. Enjoy your visit!", "Yes indeed! I hope you enjoy your visit."),
-        "Yes, the sky is clear.", "Yes.", ("yes",),
+        "Yes, the sky is clear.", "Yes.",
+        ("Yes indeed.", "Yes, it is.", "Yes, it is a lovely day.", "It is a lovely day.",
+         "Yes, a lovely day."),
     ),
     SmallTalk(
         ("I am new here.", "This is my first visit.", "I just arrived."),
         ("Then welcome! I gladly show you around.", "Then I hope you enjoy your first visit!"),
-        "Then look around.", "Look around.", ("around", "first visit"),
+        "Then look around.", "Look around.",
+        ("Welcome to Tinytown!", "Then welcome!", "Welcome!", "I gladly show you around.",
+         "I hope you enjoy your first visit!"),
     ),
     SmallTalk(
         ("Tell me a joke.", "Do you know a joke?", "Make me laugh!"),
         ("Gladly! What do you call a sleepy tram? A nap on rails.",
          "Of course! Why is the clock shy? It hides its face."),
-        "What do you call a sleepy tram? A nap on rails.", "No joke today.", ("nap", "clock", "joke"),
+        "What do you call a sleepy tram? A nap on rails.", "No joke today.", (),
     ),
     SmallTalk(
         ("I am sad today.", "I feel a little low.", "It is not my day."),
         ("I am sorry to hear that. Tomorrow will be better.", "I hope that tomorrow will be better."),
-        "Tomorrow will be better.", "A pity.", ("better", "pity"),
+        "Tomorrow will be better.", "A pity.",
+        ("I am sorry.", "I am sorry to hear that.", "What a pity.", "I hope you feel better soon."),
     ),
 )  # fmt: skip
 

@@ -20,17 +20,20 @@ _LISTS = {"deed": any_of(DEEDS), "thing": any_of(THINGS), "place": any_of(PLACES
           "mood": any_of(MOODS)}  # fmt: skip
 #: Whoever does the deed or is in the mood; anybody else in the text lent a hand.
 _DOER = re.compile(rf"({PERSON.pattern})(?= {_LISTS['deed'].pattern}| is {_LISTS['mood'].pattern})")
-_DEED = rf"{_LISTS['deed'].pattern} an? {_LISTS['thing'].pattern}"
-_WHERE = rf" at the {_LISTS['place'].pattern} on {_LISTS['day'].pattern}"
-_MOOD = rf"is {_LISTS['mood'].pattern}"
-_SENTENCE = "|".join(
-    [
-        rf"{PERSON.pattern} {_DEED}(?:{_WHERE}(?: with {PERSON.pattern} and {_MOOD})?)?\.",
-        rf"{PERSON.pattern} (?:{_MOOD}|helped)\.",
-        *(re.escape(news.lower()) for news in SMALL_NEWS),
-    ]
+_SLOT = {kind: f"(?P<{kind}>{pattern.pattern})" for kind, pattern in _LISTS.items()}
+_WHO, _HELPER = (f"(?P<{role}>{PERSON.pattern})" for role in ("who", "helper"))
+#: The sentences that summaries are made of. Their groups are the facts that they state.
+_SENTENCES = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"{_WHO} {_SLOT['deed']} an? {_SLOT['thing']}(?: at the {_SLOT['place']})?(?: on {_SLOT['day']})?"
+        rf"(?: with {_HELPER})?(?: and is {_SLOT['mood']})?\.",
+        rf"{_WHO} is {_SLOT['mood']}\.",
+        rf"{_HELPER} helped\.",
+    )
 )
-_FLUENT = re.compile(rf"(?:{_SENTENCE})(?: (?:{_SENTENCE}))*")
+_END_OF_SENTENCE = re.compile(r"(?<=\.)\s+")
+_NEWS = frozenset(news.lower() for news in SMALL_NEWS)
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,8 @@ class SummaryGrade:
 
     covered: float  # from 0 to 1
     faithful: bool  # says nothing that the post does not say
-    concise: bool
-    fluent: bool  # nothing but sentences that people in Tinytown write
+    concise: bool  # few words, and no small news
+    fluent: bool  # nothing but sentences that people in Tinytown write, and none twice
 
     @property
     def good(self) -> bool:
@@ -59,7 +62,7 @@ class SummaryGrade:
 
 
 def facts(text: str) -> set[tuple[str, str]]:
-    """What a post or a summary says: who, deed, thing, place, day, mood, and who helped. Takes any text."""
+    """What a text mentions: who, deed, thing, place, day, mood, and who helped. Takes any text."""
     text = text.lower()
     doers = set(_DOER.findall(text))
     found = {("who", name) for name in doers} | {("helper", name) for name in set(PERSON.findall(text)) - doers}
@@ -67,11 +70,30 @@ def facts(text: str) -> set[tuple[str, str]]:
 
 
 def grade_summary(post: str, summary: str) -> SummaryGrade:
-    """Mark a summary by the facts in its post. Takes any text."""
-    told, kept = facts(post), facts(summary)
-    covered = len(told & kept) / len(told) if told else 0.0
-    concise = 0 < len(summary.split()) <= SUMMARY_WORDS
-    return SummaryGrade(covered, kept <= told, concise, bool(_FLUENT.fullmatch(" ".join(summary.lower().split()))))
+    """Mark a summary by the facts in its post. It is read sentence by sentence. One that cannot be read keeps nothing,
+    but what it mentions may be made up. Takes any text."""
+    told = facts(post)
+    sentences = [sentence for sentence in _END_OF_SENTENCE.split(" ".join(summary.lower().split())) if sentence]
+    read = [_stated(sentence) for sentence in sentences]
+    kept = set[tuple[str, str]]().union(*filter(None, read))
+    mentioned = kept.union(
+        *(facts(sentence) for sentence, stated in zip(sentences, read, strict=True) if stated is None)
+    )
+    return SummaryGrade(
+        covered=len(told & kept) / len(told) if told else 0.0,
+        faithful=mentioned <= told,
+        concise=0 < len(summary.split()) <= SUMMARY_WORDS and not _NEWS & set(sentences),
+        fluent=bool(read) and None not in read and len(set(sentences)) == len(sentences),
+    )
+
+
+def _stated(sentence: str) -> set[tuple[str, str]] | None:
+    """The facts that one sentence of a summary states, in lower case; none for small news, and None for no sentence."""
+    if sentence in _NEWS:
+        return set()
+    matches = (pattern.fullmatch(sentence) for pattern in _SENTENCES)
+    found = next((match for match in matches if match), None)
+    return {(kind, value) for kind, value in found.groupdict().items() if value} if found else None
 
 
 class SummaryTruth:

@@ -305,7 +305,7 @@ GOOD = {"prompt": "the f?", "chosen": "f f", "rejected": "k"}
 SUMMARIES = {"info": {"post": "the f?"}, "summaries": [{"text": "f"}, {"text": "k"}]}
 FILES = {
     "choice.jsonl": [SUMMARIES | {"choice": 0}, SUMMARIES | {"choice": 2}],
-    "equal.jsonl": [GOOD, GOOD | {"rejected": "f f"}],
+    "equal.jsonl": [GOOD | {"rejected": "f f"}],
     "missing.jsonl": [GOOD, {"prompt": "the f?", "chosen": "f"}],
     "long.jsonl": [{"prompt": "the " * 99, "chosen": "f", "rejected": "k"}] * 9,
     "unanswered.jsonl": [{"prompt": "the f?", "answer": "f"}, {"prompt": "the f?"}],
@@ -316,7 +316,7 @@ REWARD, PPO = ("run_reward.py", "--recipe", "mine.toml"), ("run_ppo.py", "--reci
 SCORE = ("run_reward.py", "--out", "trained_models/mine/reward", "--score")
 MISTAKES = [
     ([*REWARD, "--corpus", "choice.jsonl"], "choice.jsonl:2: choice must be 0 or 1, found 2"),
-    ([*REWARD, "--corpus", "equal.jsonl"], "equal.jsonl:2: both answers are the same text"),
+    ([*REWARD, "--corpus", "equal.jsonl"], "1 comparisons of two equal answers"),
     ([*REWARD, "--corpus", "missing.jsonl"], "missing.jsonl:2"),
     ([*REWARD, "--corpus", "empty.jsonl"], "the file is empty"),
     ([*REWARD, "--corpus", "nowhere.jsonl"], "does not exist"),

@@ -69,7 +69,7 @@ def test_answers_as_good_as_each_other_are_a_tie_also_for_a_careless_annotator()
 def test_the_town_prefers_the_truth_and_good_manners():
     town = Town()
     annotator = SimulatedAnnotator(lambda prompt, answer: town.grade(prompt, answer).score)
-    kind, rude = "Thank you, the town is lovely.", "Go away and leave me alone with that."
+    kind, rude = "I am well, thank you for asking!", "Go away and leave me alone with that."
     assert town.grade(ASKED, kind).score > town.grade(ASKED, rude).score
     assert annotator.better(ASKED, rude, kind, random.Random(0)) == kind
 

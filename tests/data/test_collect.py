@@ -17,7 +17,7 @@ from helpers.collect_site import html
 from minigpt.data.collect import command, extract
 from minigpt.data.collect.collector import saved_pages
 from minigpt.data.collect.extract import feed_links, kind_of
-from minigpt.data.collect.visitor import AGENT, Visitor, web_address
+from minigpt.data.collect.visitor import AGENT, Fetched, Visitor, web_address
 from minigpt.data.formats import TextCorpus
 from minigpt.data.formats.doccano import DoccanoRow
 from minigpt.errors import UserError
@@ -68,7 +68,8 @@ def test_the_text_comes_without_its_menu(folder, collect, tmp_path):
 
 
 def test_what_a_browser_saves_beside_a_page_is_no_page(folder):
-    assert {path.name for path in saved_pages(folder)}.isdisjoint({"advert.html", "notes.txt"})
+    pages, others = saved_pages(folder)
+    assert {path.name for path in pages}.isdisjoint({"advert.html", "notes.txt"}) and others == 1
 
 
 def test_extraction_breaks_on_nothing():
@@ -89,7 +90,7 @@ def test_extraction_breaks_on_nothing():
     ]
     for _ in range(60):
         data = b"<html>" + b"".join(rng.choices(pieces, k=rng.randint(0, 60)))
-        assert isinstance(extract.extract(data, "http://example.org/").text, str)
+        assert isinstance(extract.extract(Fetched("", "", data).text, "http://example.org/").text, str)
         assert isinstance(feed_links(data), list)
 
 
@@ -186,10 +187,13 @@ def test_what_is_no_web_address_is_refused(text):
 
 
 def test_pages_and_feeds_are_told_apart():
-    assert kind_of(html("x")) == kind_of(html("x"), "text/html") == kind_of(b"<p>hello", "text/html") == "html"
-    assert kind_of(feed("http://a.org/")) == kind_of(feed("http://a.org/", atom=True), "text/xml") == "feed"
-    assert kind_of(b'<?xml version="1.0"?><html xmlns="..."/>', "application/xhtml+xml") == "html"
-    assert kind_of(html("x"), "application/json") == kind_of(b"plain words") == kind_of(b"", "image/png") == "other"
+    def kind(data: bytes, media_type: str = "") -> str:
+        return kind_of(Fetched("", media_type, data))
+
+    assert kind(html("x")) == kind(html("x"), "text/html") == kind(b"<p>hello", "text/html") == "html"
+    assert kind(feed("http://a.org/")) == kind(feed("http://a.org/", atom=True), "text/xml") == "feed"
+    assert kind(b'<?xml version="1.0"?><html xmlns="..."/>', "application/xhtml+xml") == "html"
+    assert kind(html("x"), "application/json") == kind(b"plain words") == kind(b"", "image/png") == "other"
 
 
 # What becomes of the pages.
@@ -219,7 +223,7 @@ def test_search_finds_words_of_any_script(collected, monkeypatch, indexed):
 def test_export_is_a_corpus(collected, tmp_path):
     collected("export", tmp_path / "pages.jsonl")
     corpus = TextCorpus.read(tmp_path / "pages.jsonl", valid_fraction=0.3)
-    assert len(corpus.train) == 2 and len(corpus.valid) == 1 and not corpus.dropped
+    assert len(corpus.train) == len(corpus.valid) == 3 and not corpus.dropped, "the end of each page is held out"
     collected("export", tmp_path / "parts.jsonl", "--paragraphs")
     parts = TextCorpus.read(tmp_path / "parts.jsonl", valid_fraction=0.3)
     groups = [{example.group for example in split} for split in (parts.train, parts.valid)]

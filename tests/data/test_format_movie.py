@@ -1,12 +1,13 @@
 """MovieCorpus: who answers whom, in which window, and what is dropped."""
 
+import gzip
 import json
 from pathlib import Path
 
 import pytest
 
 from minigpt.data.examples import Conversation
-from minigpt.data.formats.movie import SEPARATOR, MovieCorpus, both_sides, clean, decode, windows
+from minigpt.data.formats.movie import SEPARATOR, MovieCorpus, both_sides, clean, repaired, windows
 from minigpt.errors import UserError
 
 
@@ -116,10 +117,9 @@ def test_bytes_of_the_original_are_repaired(tmp_path: Path) -> None:
     ]
 
 
-def test_clean_and_decode_alone() -> None:
+def test_clean_and_repaired_alone() -> None:
     assert clean(" <I>Oh</I>\n  no ") == "Oh no"
-    assert decode("naïve…".encode()) == "naïve…"
-    assert decode(b"na\xefve\x85") == "naïve…"
+    assert repaired(b"na\xefve\x85") == "naïve…"
 
 
 def test_films_are_held_out_whole(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_malformed_rows_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["movie_lines.txt", "movie_conversations.txt"])
-@pytest.mark.parametrize("content", ["", "some prose\nand more\n"])
+@pytest.mark.parametrize("content", ["x\n", "some prose\nand more\n"])
 def test_a_wrong_file_says_what_a_row_looks_like(tmp_path: Path, name: str, content: str) -> None:
     write(tmp_path, talk(2), [("m0", ["L0", "L1"])])
     (tmp_path / name).write_text(content, encoding="utf-8")
@@ -193,3 +193,52 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "movie_lines.txt").write_text("x", encoding="utf-8")
     with pytest.raises(UserError, match="no conversations file beside it"):
         MovieCorpus.read(tmp_path)
+
+
+def same_talk(tmp_path: Path) -> list[Conversation]:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    return MovieCorpus.parse(write(plain, talk(5), [("m0", [f"L{i}" for i in range(5)])])).train
+
+
+@pytest.mark.parametrize("separator", [SEPARATOR, "\t"])
+@pytest.mark.parametrize(
+    "ids", ["['L0' 'L1' 'L2' 'L3' 'L4']", "['L0', 'L1','L2',  'L3', 'L4']", "['L0' 'L1'\n 'L2' 'L3'\n 'L4']"]
+)
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_other_editions_of_the_lists_give_the_same_conversations(tmp_path: Path, separator, ids, quote) -> None:
+    """Kaggle's is separated by tabs, and its lists were printed by NumPy: without commas, over several lines."""
+    expected = same_talk(tmp_path)
+    ending = "tsv" if separator == "\t" else "txt"
+    rows = [separator.join([i, speaker, film, "NAME", text.decode()]) for i, speaker, film, text in talk(5)]
+    (tmp_path / f"movie_lines.{ending}").write_text("\n".join(rows), encoding="utf-8")
+    row = separator.join(["u0", "u1", "m0", f"{quote}{ids}{quote}"])
+    (tmp_path / f"movie_conversations.{ending}").write_text(f"{row}\n", encoding="utf-8")
+    parsed = MovieCorpus.parse(tmp_path)
+    assert parsed.train == expected and not parsed.dropped
+
+
+@pytest.mark.parametrize("edition", ["new", "old", "array", "no film", "packed"])
+def test_every_edition_of_convokit(tmp_path: Path, edition: str) -> None:
+    expected = same_talk(tmp_path)
+    rows = []
+    for number, (name, speaker, film, text) in enumerate(talk(5)):
+        parent = None if number == 0 else f"L{number - 1}"
+        row = {"id": name, "conversation_id": "L0", "speaker": speaker, "text": text.decode(), "reply-to": parent}
+        if edition in ("old", "array"):
+            row |= {"user": row.pop("speaker"), "root": row.pop("conversation_id"), "reply_to": row.pop("reply-to")}
+        rows.append(row if edition == "no film" else row | {"meta": {"movie_id": film, "parsed": []}})
+    lines = json.dumps(rows) if edition == "array" else "\n".join(map(json.dumps, rows))
+    name = {"array": "utterances.json", "packed": "utterances.jsonl.gz"}.get(edition, "utterances.jsonl")
+    (tmp_path / name).write_bytes(gzip.compress(lines.encode()) if edition == "packed" else lines.encode())
+    found = MovieCorpus.parse(tmp_path).train
+    assert [c.turns for c in found] == [c.turns for c in expected]
+    assert {c.group for c in found} == {"L0" if edition == "no film" else "m0"}
+
+
+def test_replies_in_a_circle_or_beside_each_other_are_counted(tmp_path: Path) -> None:
+    replies = [("a", None), ("b", "a"), ("c", "b"), ("b2", "a"), ("x", "y"), ("y", "x"), ("z", "z")]
+    rows = [{"id": i, "speaker": i, "text": i, "reply-to": parent} for i, parent in replies]
+    path = tmp_path / "utterances.jsonl"
+    path.write_text("\n".join(map(json.dumps, [*rows, rows[1] | {"reply-to": "c"}])), encoding="utf-8")
+    assert MovieCorpus.parse(path).dropped["utterances that no conversation leads to"] >= 3

@@ -10,9 +10,9 @@ import pytest
 
 from minigpt.data.examples import Comparison, Turn
 from minigpt.data.formats import FORMATS, MessagesCorpus
-from minigpt.data.formats.messages import post_text, to_conversation
+from minigpt.data.formats.messages import post_text, to_conversations
 from minigpt.data.formats.preferences import ComparisonCorpus, to_comparisons
-from minigpt.data.formats.rows import Skipped
+from minigpt.data.formats.reading import Skipped
 from minigpt.errors import UserError
 
 TITLE, POST = "Lost hat", "I left my red hat on the bus to the harbour."
@@ -35,6 +35,15 @@ ROWS: dict[str, dict[str, Any]] = {
     "hh-rlhf": {
         "chosen": f"\n\nHuman: {P}\n\nAssistant: {A}",
         "rejected": f"\n\nHuman: {P}\n\nAssistant: {B}",
+    },
+    "hh-rlhf without blank lines": {"chosen": f"Human: {P}\nAssistant: {A}", "rejected": f"Human: {P}\nAssistant: {B}"},
+    "question": {"system": "", "question": P, "chosen": A, "rejected": B},
+    "query": {"query": P, "chosen": A, "rejected": B, "source": "forum"},
+    "input": {"input": P, "chosen": A, "rejected": B},
+    "content parts": {
+        "prompt": [USER | {"content": [{"type": "text", "text": P}]}],
+        "chosen": [CHOSEN | {"content": [{"type": "text", "text": A}]}],
+        "rejected": [REJECTED],
     },
     "alpaca ranking": {"instruction": TITLE, "input": POST, "chosen": A, "rejected": B},
     "alpaca ranking, list": {"instruction": TITLE, "input": POST, "output": [A, B], "history": []},
@@ -133,7 +142,7 @@ def test_files_of_every_shape_load_equal(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_rows(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no \.jsonl or \.json file; put the rows there"):
+    with pytest.raises(UserError, match=r"holds no file that ends in \.jsonl or"):
         ComparisonCorpus.read(tmp_path)
 
 
@@ -214,28 +223,7 @@ FAULTY: list[tuple[dict[str, Any], str]] = [
         for choice in (2, -1, True, False, 1.0, "1", None)
     ],
     ({"info": INFO, "summaries": SUMMARIES}, "choice must be 0 or 1, found None"),
-    *[
-        (row, "both answers are the same text")
-        for row in (
-            {"prompt": P, "chosen": A, "rejected": f" {A}\n"},
-            {"chosen": [USER, CHOSEN], "rejected": [USER, CHOSEN]},
-            {"info": INFO, "summaries": [SUMMARIES[0]] * 2, "choice": 0},
-            {"original_text": P, "good_summarize": A, "bad_summarize": A},
-            {"prompt": P, "answers": [A, A], "vote": "right"},
-        )
-    ],
-    *[
-        (row, "the assistant turn has empty content")
-        for row in (
-            {"prompt": P, "chosen": A, "rejected": " "},
-            {"info": INFO, "summaries": [{"text": ""}, SUMMARIES[1]], "choice": 1},
-            {"prompt": P, "ranked": [A, "", B]},
-            {"chosen": [USER, CHOSEN], "rejected": [USER, {"role": "assistant", "content": ""}]},
-            {"prompt": P, "completion": "", "label": True},
-        )
-    ],
     ({"prompt": P, "chosen": A, "rejected": None}, "must be a string, found NoneType"),
-    ({"prompt": P, "chosen": [], "rejected": []}, "must be a string, found list"),
     ({"original_text": P, "good_summarize": 3, "bad_summarize": A}, "must be a string, found int"),
     ({"original_text": "", "good_summarize": A, "bad_summarize": B}, "the user turn has empty content"),
     ({"original_text": None, "good_summarize": A, "bad_summarize": B}, "must be a string, found NoneType"),
@@ -254,6 +242,8 @@ FAULTY: list[tuple[dict[str, Any], str]] = [
     ({"prompt": P, "ranked": [{"role": "user", "content": A}, B]}, "an answer must be the assistant's"),
     ({"chosen": [USER, CHOSEN], "rejected": [{**USER, "content": "?"}, REJECTED]}, "must hold the same prompt"),
     ({"chosen": A, "rejected": B}, "begin differently, so there is no prompt"),
+    ({"topic": P, "chosen": "It is 1.", "rejected": "It is 2."}, r"column holds the prompt; if one of .'topic'"),
+    ({"prompt": P, "context": "Hats", "chosen": A, "rejected": B}, "beside prompt there is a column context"),
     ({"chosen": [A], "rejected": [B]}, "hold no prompt"),
     ({"ranked": [A, B]}, "hold no prompt"),
     ({"prompt": [], "chosen": A, "rejected": B}, "hold no prompt"),
@@ -264,7 +254,7 @@ FAULTY: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("row", "reason"), FAULTY)
 def test_faulty_rows_name_file_and_line_and_what_to_do(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
     path = write(tmp_path / "a.jsonl", [ROWS["ranked"], row, ROWS["ranked"]])
-    with pytest.raises(UserError, match=rf"a\.jsonl:2: .*{reason}.*; mend the row or delete it\.$"):
+    with pytest.raises(UserError, match=rf"a\.jsonl:2: .*{reason}.*; mend the row, delete it, or leave"):
         ComparisonCorpus.read(path)
 
 
@@ -308,7 +298,7 @@ def test_the_policy_reads_the_words_that_are_judged(tmp_path: Path) -> None:
         {"original_text": P, "sum_text": A},
     ]
     for row in policy:
-        assert to_conversation(row).turns == (*judged.prompt, Turn("assistant", A))
+        assert to_conversations(row)[0].turns == (*judged.prompt, Turn("assistant", A))
     lost = {"info": INFO | {"post": None}, "summary": {"text": A}}
     parsed = MessagesCorpus.parse(write(tmp_path / "a.jsonl", [*policy, lost]))
     assert [c.group for c in parsed.train] == ["t3_9", "t3_9", "3"]
@@ -327,3 +317,68 @@ def test_of_the_pages_votes_all_are_learned_from(tmp_path: Path) -> None:
     assert len(corpus.train) == 20 and corpus.valid == []
     assert sum(corpus.dropped.values()) == 20
     assert len(FORMATS["comparisons"].read(path).valid) == 1, "other comparisons are partly held out"
+
+
+@pytest.mark.parametrize("column", ["question", "query", "input", "prompt", "text"])
+def test_a_prompt_in_a_column_is_never_guessed_from_the_answers(column: str) -> None:
+    """Both answers begin with the same words, which once became the prompt."""
+    row = {"system": "", column: "What is 3 + 1?", "chosen": "The answer is 4.", "rejected": "The answer is 3."}
+    (found,) = to_comparisons(row)
+    assert (found.prompt[0].text, found.chosen, found.rejected) == (row[column], row["chosen"], row["rejected"])
+    assert len({c.group for n in "12" for c in to_comparisons(row | {column: n})}) == 2
+
+
+def test_a_play_in_an_answer_is_an_answer() -> None:
+    """Anthropic's turns begin after a blank line; what begins with a name in the next line is a quotation."""
+    asked, play = "\n\nHuman: Write a play.\n\nAssistant:", "Sure:\nHuman: Open the door.\nRobot: No."
+    (found,) = to_comparisons({"chosen": f"{asked} {play}", "rejected": f"{asked} I cannot."})
+    assert found.prompt == (Turn("user", "Write a play."),) and (found.chosen, found.rejected) == (play, "I cannot.")
+
+
+NEITHER_BETTER: list[tuple[dict[str, Any], str]] = [
+    *[
+        (row, "comparisons of two equal answers")
+        for row in (
+            {"prompt": P, "chosen": A, "rejected": f" {A}\n"},
+            {"chosen": [USER, CHOSEN], "rejected": [USER, CHOSEN]},
+            {"chosen": f"\n\nHuman: {P}\n\nAssistant: {A}", "rejected": f"\n\nHuman: {P}\n\nAssistant: {A}"},
+            {"chosen": f"{P} {A}", "rejected": f"{P} {A}"},
+            {"info": INFO, "summaries": [SUMMARIES[0]] * 2, "choice": 0},
+            {"original_text": P, "good_summarize": A, "bad_summarize": A},
+            {"prompt": P, "answers": [A, A], "vote": "right"},
+        )
+    ],
+    *[
+        (row, "rows with an empty answer")
+        for row in (
+            {"prompt": P, "chosen": A, "rejected": " "},
+            {"chosen": f"\n\nHuman: {P}\n\nAssistant: {A}", "rejected": f"\n\nHuman: {P}\n\nAssistant:"},
+            {"info": INFO, "summaries": [{"text": ""}, SUMMARIES[1]], "choice": 1},
+            {"chosen": [USER, CHOSEN], "rejected": [USER, {"role": "assistant", "content": ""}]},
+            {"prompt": P, "completion": "", "label": True},
+            {"prompt": P, "chosen": "", "rejected": ""},
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("row", "reason"), NEITHER_BETTER)
+def test_rows_in_which_neither_answer_is_better_are_counted(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
+    parsed = ComparisonCorpus.parse(write(tmp_path / "a.jsonl", [ROWS["ranked"], row, ROWS["ranked"]]))
+    assert len(parsed.train) == 2 and parsed.dropped == {reason: 1}
+
+
+def test_an_empty_answer_of_a_list_takes_no_other_with_it(tmp_path: Path) -> None:
+    parsed = ComparisonCorpus.parse(write(tmp_path / "a.jsonl", [{"prompt": P, "ranked": [A, "", B]}]))
+    assert texts(parsed.train) == [(A, B)] and parsed.dropped == {"empty answers of a list": 1}
+
+
+def test_conversations_that_part_early_are_bad_rows(tmp_path: Path) -> None:
+    talks = [f"\n\nHuman: A joke?\n\nAssistant: {a}\n\nHuman: Why?\n\nAssistant: {b}" for a, b in ("xy", "uv")]
+    twice = ["\n\nHuman: Hi.\n\nHuman: Hello?\n\nAssistant: " + answer for answer in ("Yes.", "No.")]
+    rows = [dict(zip(("chosen", "rejected"), pair, strict=True)) for pair in (talks, twice)]
+    path = write(tmp_path / "a.jsonl", [ROWS["hh-rlhf"], *rows])
+    with pytest.raises(UserError, match=r"a\.jsonl:2: chosen and rejected must hold the same prompt"):
+        ComparisonCorpus.read(path)
+    corpus = ComparisonCorpus.read(path, skip_bad_rows=True)
+    assert corpus.dropped == {"bad rows": 2} and "a.jsonl:3: two user turns in a row" in corpus.summary()

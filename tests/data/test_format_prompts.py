@@ -24,6 +24,10 @@ ROWS: dict[str, dict[str, Any]] = {
     "original_text": {"original_text": Q},
     "original_text, misspelt": {"orignal_text": Q},
     "text": {"text": f"{Q}\n"},
+    "question": {"question": Q, "answer": A},
+    "query": {"query": Q},
+    "input": {"input": Q},
+    "comparison, question": {"question": Q, "chosen": "The answer is 1.", "rejected": "The answer is 2."},
     "openai": {"messages": [USER, ANSWER]},
     "openai, not answered": {"messages": [USER]},
     "sharegpt": {"conversations": [{"from": "human", "value": Q}, {"from": "gpt", "value": A}]},
@@ -87,7 +91,7 @@ def test_lines_of_a_text_file(tmp_path: Path) -> None:
 
 
 FAULTY: list[tuple[dict[str, Any], str]] = [
-    ({"question": Q}, r"columns \['question'\] hold no prompt"),
+    ({"topic": Q}, r"columns \['topic'\] hold no prompt"),
     ({"prompt": " "}, "the user turn has empty content"),
     ({"prompt": None}, "expected a list of messages, found NoneType"),
     ({"text": 3}, "must be a string, found int"),
@@ -103,7 +107,7 @@ FAULTY: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("row", "reason"), FAULTY)
 def test_faulty_rows_name_file_and_line_and_what_to_do(tmp_path: Path, row: dict[str, Any], reason: str) -> None:
     path = write(tmp_path / "a.jsonl", [ROWS["prompt"], row])
-    with pytest.raises(UserError, match=rf"a\.jsonl:2: .*{reason}.*; mend the row or delete it\.$"):
+    with pytest.raises(UserError, match=rf"a\.jsonl:2: .*{reason}.*; mend the row, delete it, or leave bad rows out"):
         PromptCorpus.read(path)
 
 
@@ -125,7 +129,7 @@ def test_the_split_holds_no_prompt_twice(tmp_path: Path) -> None:
     rows = [{"prompt": f"p{n % 20}"} for n in range(60)]
     corpus = PromptCorpus.read(write(tmp_path / "a.jsonl", rows), valid_fraction=0.1)
     assert not {p.turns for p in corpus.train} & {p.turns for p in corpus.valid}
-    assert corpus.summary() == "54 prompts to train on, 6 to validate; dropped: nothing"
+    assert corpus.summary().startswith("54 prompts to train on, 6 to validate; dropped: nothing")
     rows = [{"prompt": "a", "split": "train"}, {"prompt": "a", "split": "valid1"}, {"prompt": "b", "split": "valid1"}]
     corpus = PromptCorpus.read(write(tmp_path / "a.jsonl", rows))
     assert [[p.turns[0].text for p in side] for side in (corpus.train, corpus.valid)] == [["a"], ["b"]]

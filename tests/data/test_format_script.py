@@ -18,6 +18,7 @@ from minigpt import Comparison, CorpusLoader, Turn
 from minigpt.alignment.reward_model import RewardModel
 from minigpt.alignment.reward_training import RewardTraining
 from minigpt.data.examples import prompts_of
+from minigpt.data.formats.reading import Reading
 from minigpt.data.formats.script import (
     COLUMNS,
     NAMELESS_EVERY,
@@ -116,7 +117,7 @@ def test_every_line_with_its_context_as_rows(script: Path, tmp_path: Path, capsy
     assert [(r["context"], r["answer"], r["label"], r["episode"]) for r in rows] == WINDOWS
     said = capsys.readouterr().out
     assert f"{len(rows)} rows, {sum(r['label'] for r in rows)} the character's, 3 of these without context" in said
-    assert f"{len(rows)}  lines of 3 speakers; dropped: 2 scene headings, 1 lines without words or speaker" in said
+    assert f"{len(rows)}  lines of 3 speakers; dropped: 1 lines without words or speaker, 2 scene headings" in said
 
 
 @pytest.mark.parametrize(("count", "columns"), [("1", "episode_id,location_id"), ("2", "episode_id")])
@@ -178,10 +179,10 @@ def test_sighs_part_no_scene_and_r_writes_differently(tmp_path: Path) -> None:
         (1, 2, "FALSE", "9", 1, "B", "NA"),
         (1, 3, "TRUE", "9", 1, "B", "Oh."),
     ]
-    dropped: Counter[str] = Counter()
-    *_, last = read_windows(write(tmp_path / "s.csv", rows), dropped=dropped)
+    reading = Reading()
+    *_, last = read_windows(write(tmp_path / "s.csv", rows), reading=reading)
     assert [line.told() for line in last.context] == ["A: Look!"] and last.line.words == "Oh."
-    assert +dropped == {"lines without words or speaker": 1}
+    assert reading.dropped == {"lines without words or speaker": 1}
 
 
 def test_the_default_speaker_has_most_to_answer(script: Path) -> None:
@@ -195,10 +196,10 @@ def test_badly_quoted_rows_are_counted_and_take_no_other_with_them(tmp_path: Pat
     comma = "92,1,92,B: one, two,0,true,,1,B,Place,one, two,one two,2"
     closed = '93,1,93,"A: in\ntwo rows",0,true,,1,A,Place,"in\ntwo rows",in two rows,3'
     path = write(tmp_path / "s.csv", words, "\n".join([escaped, open_quote, comma, closed, ""]))
-    dropped: Counter[str] = Counter()
-    windows = list(read_windows(path, dropped=dropped))
+    reading = Reading()
+    windows = list(read_windows(path, reading=reading))
     assert [window.line.words for window in windows] == [*(w[-1] for w in words), 'a "b", c', "in two rows"]
-    assert +dropped == {"badly quoted rows": 2}
+    assert reading.dropped == {"badly quoted rows": 2}
 
 
 def test_lines_that_a_file_of_windows_repeats_are_taken_once() -> None:
@@ -350,3 +351,34 @@ def test_wrong_files_end_in_a_sentence(tmp_path: Path) -> None:
         speakers([str(path), "--top", "0"])
     with pytest.raises(UserError, match="does not exist"):
         speakers([str(tmp_path / "nowhere.csv")])
+
+
+def test_a_script_may_be_separated_ordered_and_spelled_otherwise(tmp_path: Path) -> None:
+    """Spreadsheets use semicolons or tabs, and put columns where people drag them; pandas adds a column of numbers."""
+    plain = write(tmp_path / "plain.csv", ROWS)
+    expected = ScriptCorpus.parse(plain, speaker="Ann Bell")
+    rows = list(csv.reader(io.StringIO(plain.read_text(encoding="utf-8"))))
+    names = "spoken_words episode_id number speaking_line character_id raw_character_text location_id"
+    needed = [rows[0].index(name) for name in names.split()]
+    editions = {
+        ",": [[str(n), *row] for n, row in enumerate(rows)],
+        ";": [[row[i] for i in needed] for row in rows],
+        "\t": [[*row[::-1]] for row in rows],
+    }
+    editions[","][0][0] = ""
+    for separator, edition in editions.items():
+        buffer = io.StringIO()
+        csv.writer(buffer, delimiter=separator).writerows([[name.upper() for name in edition[0]], *edition[1:]])
+        path = tmp_path / "script_lines.csv"
+        path.write_bytes(buffer.getvalue().encode("utf-8-sig"))
+        found = ScriptCorpus.parse(tmp_path, speaker="Ann Bell")
+        assert found.train == expected.train and found.dropped == expected.dropped
+
+
+def test_a_script_without_places_says_what_to_do(tmp_path: Path) -> None:
+    rows = [(e, n, "true", "", 1, "AB"[n % 2], f"{e} {n}") for e in range(3) for n in range(6)]
+    path = write(tmp_path / "s.csv", rows)
+    path.write_text(path.read_text(encoding="utf-8").replace("location_id", "somewhere", 1), encoding="utf-8")
+    with pytest.raises(UserError, match=r"s\.csv:1: the column location_id is missing.*group_by"):
+        ScriptCorpus.read(path)
+    assert ScriptCorpus.read(path, group_by="episode_id").train

@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 
 import minigpt.errors
-from minigpt.data.formats.jsonl import read_rows, read_text
+from minigpt.data.formats.reading import Reading
 from minigpt.data.formats.text import TextCorpus, split_documents
+from minigpt.data.source import read_text
 from minigpt.errors import UserError
+
+
+def read_rows(path: Path) -> list[tuple[int, dict]]:
+    """The rows of a JSON file with their lines."""
+    return [(int(where.rpartition(":")[2]), row) for where, row, *_ in Reading().records(path)]
 
 
 def test_blank_lines_part_documents(tmp_path: Path) -> None:
@@ -27,19 +33,19 @@ def test_end_of_text_marks_win_over_blank_lines() -> None:
 
 
 def test_each_file_of_a_folder_is_one_group(tmp_path: Path) -> None:
-    for name in ("a", "b", "c"):
+    for name in "abcdefghij":
         (tmp_path / f"{name}.txt").write_text("x\n\ny\n", encoding="utf-8")
     (tmp_path / "empty.txt").write_text("\n", encoding="utf-8")
     (tmp_path / "notes.md").write_text("not read", encoding="utf-8")
     corpus = TextCorpus.read(tmp_path, valid_fraction=0.3)
-    assert {d.group for d in corpus.train + corpus.valid} == {"a.txt", "b.txt", "c.txt"}
+    assert {d.group for d in corpus.train + corpus.valid} == {f"{name}.txt" for name in "abcdefghij"}
     assert not {d.group for d in corpus.train} & {d.group for d in corpus.valid}
-    assert len(corpus.train) == 4 and len(corpus.valid) == 2
-    assert corpus.dropped == {"empty files": 1}
+    assert len(corpus.train) == 14 and len(corpus.valid) == 6
+    assert corpus.summary().endswith("read: 20 rows of 10 files; files not read: 1 .md, 1 empty")
 
 
 def test_folder_without_text(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"holds no \.txt file"):
+    with pytest.raises(UserError, match=r"holds no file that ends in .* or \.txt"):
         TextCorpus.read(tmp_path)
 
 
@@ -73,32 +79,25 @@ def test_wrong_encoding_names_line_and_byte(tmp_path: Path, mark: bytes) -> None
         TextCorpus.read(path)
 
 
-def test_utf16_is_recognised(tmp_path: Path) -> None:
-    path = tmp_path / "a.txt"
-    path.write_bytes("hello".encode("utf-16"))
-    with pytest.raises(UserError, match="UTF-16; save the file as UTF-8"):
-        TextCorpus.read(path)
-
-
 def test_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n \n", encoding="utf-8")
     with pytest.raises(UserError, match="the file is empty"):
-        list(read_rows(path))
+        read_rows(path)
 
 
 def test_rows_know_the_line_they_start_on(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_bytes(b'\xef\xbb\xbf\r\n[\r\n{"a": 1},\r\n\r\n{"a":\r\n 2},{"a": 3}\r\n]\r\n')
-    assert list(read_rows(path)) == [(3, {"a": 1}), (5, {"a": 2}), (6, {"a": 3})]
+    assert read_rows(path) == [(3, {"a": 1}), (5, {"a": 2}), (6, {"a": 3})]
     path.write_bytes(b'{"a": 1}\r\n\r\n{"a": 2}\r\n')
-    assert list(read_rows(path)) == [(1, {"a": 1}), (3, {"a": 2})]
+    assert read_rows(path) == [(1, {"a": 1}), (3, {"a": 2})]
 
 
 def test_unicode_line_separators_are_no_row_ends(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": "x\u2028y\x85z"}\n', encoding="utf-8")
-    assert list(read_rows(path)) == [(1, {"a": "x\u2028y\x85z"})]
+    assert read_rows(path) == [(1, {"a": "x\u2028y\x85z"})]
 
 
 @pytest.mark.parametrize(
@@ -117,8 +116,8 @@ def test_unicode_line_separators_are_no_row_ends(tmp_path: Path) -> None:
 def test_broken_json_names_file_and_line(tmp_path: Path, content: str, line: int) -> None:
     path = tmp_path / "a.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=rf"a\.json:{line}: "):
-        list(read_rows(path))
+    with pytest.raises(UserError, match=rf"a\.json:{line}(, row 2)?: "):
+        read_rows(path)
 
 
 def test_read_text_keeps_single_newlines(tmp_path: Path) -> None:
@@ -138,3 +137,28 @@ def test_defect_13_no_nltk() -> None:
                 imported.add(str(node.module).split(".")[0])
     assert "json" in imported  # the search itself works
     assert not imported & {"nltk", "torchtext"}
+
+
+PLAY = "\n\n".join(f"SPEAKER {n}:\nA line of the play, and it is number {n}." for n in range(200))
+
+
+def test_of_few_files_none_is_held_out_whole(tmp_path: Path) -> None:
+    """Two files once put all of one of them into validation."""
+    (tmp_path / "a.txt").write_text(PLAY, encoding="utf-8")
+    (tmp_path / "b.txt").write_text("A short tale.\n", encoding="utf-8")
+    corpus = TextCorpus.read(tmp_path)
+    assert 8 <= len(corpus.valid) <= 12 and len(corpus.train) + len(corpus.valid) == 201
+    assert {d.group.partition("#")[0] for d in corpus.train} == {"a.txt", "b.txt"}
+
+
+@pytest.mark.parametrize("mark", ["\n", " ", ""])
+def test_the_end_of_few_documents_is_held_out(tmp_path: Path, mark: str) -> None:
+    text = (("A line of words\n" if mark == "\n" else f"lighthouse{mark}") * 1000).strip()
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    corpus = TextCorpus.read(tmp_path / "a.txt")
+    (head,), (tail,) = corpus.train, corpus.valid
+    assert len(tail.text) == pytest.approx(0.05 * len(text), rel=0.3)
+    assert head.text + mark + tail.text == text and head.words == len(head.text.split())
+    assert not TextCorpus.read(tmp_path / "a.txt", valid_fraction=0.0).valid
+    (tmp_path / "a.txt").write_text("Too short to hold anything out.", encoding="utf-8")
+    assert not TextCorpus.read(tmp_path / "a.txt").valid

@@ -1,5 +1,6 @@
 """WikiCorpus: articles, word counts and natural spacing."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -149,3 +150,27 @@ def test_defect_15_no_blank_or_cut_wikitext_lines(tmp_path: Path) -> None:
     (tmp_path / "wiki.train.tokens").write_text(text, encoding="utf-8")
     (document,) = WikiCorpus.parse(tmp_path).train
     assert document.text.split("\n") == ["= Long =", long, long]
+
+
+def test_wikitext_without_its_blank_lines_is_named(tmp_path: Path) -> None:
+    lines = "\n".join(line for line in TRAIN.split("\n") if line.strip())
+    (tmp_path / "wiki.train.raw").write_text(lines, encoding="utf-8")
+    with pytest.raises(UserError, match=r"wiki\.train\.raw:1: 3 lines look like titles .* blank lines"):
+        WikiCorpus.read(tmp_path)
+
+
+def test_rows_of_the_datasets_library_are_lines(folder: Path) -> None:
+    expected = WikiCorpus.parse(folder).train
+    rows = [json.dumps({"text": line}) for line in TRAIN.splitlines(keepends=True)]
+    (folder / "wiki.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    assert WikiCorpus.parse(folder / "wiki.jsonl").train == expected
+    (folder / "wiki.jsonl").write_text('{"txt": ""}', encoding="utf-8")
+    with pytest.raises(UserError, match=r"wiki\.jsonl:1: expected"):
+        WikiCorpus.read(folder / "wiki.jsonl")
+
+
+def test_files_named_after_the_data_set_are_found(tmp_path: Path) -> None:
+    for split, text in (("train", TRAIN), ("valid", VALID)):
+        (tmp_path / f"wikitext-103-raw-v1-{split}.txt").write_text(text, encoding="utf-8")
+    corpus = WikiCorpus.read(tmp_path)
+    assert (len(corpus.train), len(corpus.valid)) == (2, 1)

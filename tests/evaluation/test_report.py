@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import re
+import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -166,8 +167,9 @@ def test_every_stage_answers_the_same_held_out_prompts(made):
 
 
 def test_prompts_come_from_the_log_where_the_corpus_is_not(town, made, tmp_path, monkeypatch):
-    recipe = load_recipe(str(town / "mine.toml"))
-    monkeypatch.chdir(tmp_path)  # the recipe's corpora are not here
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(town / "mine.toml", tmp_path)  # the recipe's corpora are not here
+    recipe = load_recipe("mine.toml")
     again = make_report(recipe, town / "trained_models" / "mine", 10, 2, CPU)
     assert again["answers"] and {asked["note"] for asked in again["answers"].values()} == {"from the log of training"}
     assert again["stages"] == made["stages"]

@@ -72,6 +72,129 @@ def test_a_gpt2_made_by_transformers_loads_with_equal_logits(tmp_path):
         load_model(tmp_path)
 
 
+SHAPES = {
+    "qwen3": dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8,
+                  intermediate_size=48, max_position_embeddings=24, tie_word_embeddings=True),
+    "gpt2": dict(n_embd=32, n_layer=2, n_head=4, n_positions=24),
+}  # fmt: skip
+
+
+def foreign(folder: Path, kind: str, **changes):
+    """A model that transformers made and saved, with weights that tell its parts apart."""
+    make = {"qwen3": transformers.Qwen3Config, "gpt2": transformers.GPT2Config}[kind]
+    size = changes.pop("max_shard_size", "5GB")
+    theirs = transformers.AutoModelForCausalLM.from_config(make(vocab_size=70, **SHAPES[kind] | changes)).eval()
+    torch.manual_seed(0)
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    theirs.save_pretrained(folder, max_shard_size=size)
+    return theirs
+
+
+def same_logits(folder: Path, theirs) -> bool:
+    ids = torch.randint(0, 70, (2, 24))
+    with torch.no_grad():
+        return torch.allclose(read_gpt(folder)[0](ids), theirs(ids).logits, atol=1e-4)
+
+
+@pytest.mark.parametrize(("kind", "changes"), [
+    ("qwen3", {}),
+    ("qwen3", {"rope_parameters": {"rope_type": "default", "rope_theta": 500.0}}),
+    ("qwen3", {"sliding_window": 8, "max_window_layers": 0}),  # without use_sliding_window it slides nowhere
+    ("qwen3", {"attention_dropout": 0.1, "initializer_range": 0.5}),
+    ("qwen3", {"max_shard_size": "20KB"}),
+    ("gpt2", {"activation_function": "gelu_pytorch_tanh", "n_inner": 40, "reorder_and_upcast_attn": True}),
+    ("gpt2", {"max_shard_size": "20KB"}),
+])  # fmt: skip
+def test_models_made_by_transformers_give_the_same_logits(tmp_path, kind, changes):
+    sharded = "max_shard_size" in changes
+    assert same_logits(tmp_path, foreign(tmp_path, kind, **changes))
+    assert len(list(tmp_path.glob("*.safetensors"))) == (1 if not sharded else len(list(tmp_path.glob("model-0*"))))
+
+
+@pytest.mark.parametrize(("kind", "changes", "named"), [
+    ("qwen3", {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "rope_parameters"),
+    ("qwen3", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}, "use_sliding_window"),
+    ("qwen3", {"layer_types": ["full_attention", "sliding_attention"], "use_sliding_window": True,
+               "sliding_window": 8}, "layer_types"),
+    ("qwen3", {"attention_bias": True}, "attention_bias"),
+    ("qwen3", {"hidden_act": "gelu"}, "hidden_act gelu"),
+    ("qwen3", {"tie_word_embeddings": False}, "tie_word_embeddings False"),
+    ("gpt2", {"activation_function": "relu"}, "activation_function relu"),
+    ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights False"),
+    ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),
+    ("gpt2", {"tie_word_embeddings": False}, "tie_word_embeddings False"),
+])  # fmt: skip
+def test_what_our_model_does_not_compute_is_refused_by_name(tmp_path, kind, changes, named):
+    """Each of these changes the logits over there, so none may be read as if it did not matter."""
+    foreign(tmp_path, kind, **changes)
+    with pytest.raises(UserError, match=rf"config\.json: this model differs from ours in .*{named}"):
+        read_gpt(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "changes", "named"), [
+    ("qwen3", {"rope_scaling": {"type": "yarn", "factor": 4.0}}, "rope_scaling"),
+    ("qwen3", {"rope_parameters": {"full_attention": {"rope_type": "default"}}}, "rope_parameters"),
+    ("qwen3", {"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "partial_rotary_factor 0.5"),
+    ("qwen3", {"num_experts": 8}, "num_experts 8"),
+    ("qwen3", {"quantization_config": {"bits": 4}}, "quantization_config"),
+    ("gpt2", {"add_cross_attention": True}, "add_cross_attention"),
+    ("gpt2", {"auto_map": {"AutoModel": "theirs.Model"}}, "auto_map"),
+    ("qwen3", {"model_type": "qwen3_moe"}, "model_type is 'qwen3_moe'"),
+    ("qwen3", {"hidden_size": 32.0}, "hidden_size is 32.0; it must be a whole number"),
+    ("qwen3", {"num_hidden_layers": 10**29}, "num_hidden_layers is 1000"),
+    ("qwen3", {"head_dim": True}, "head_dim is True"),
+    ("qwen3", {"rms_norm_eps": "x"}, "rms_norm_eps is x; it must be a number"),
+    ("qwen3", {"rope_parameters": {"rope_theta": "much"}}, "rope_theta is much"),
+    ("qwen3", {"rope_parameters": None}, "rope_theta is missing"),
+    ("qwen3", {"rope_parameters": [1]}, "rope_parameters"),
+    ("qwen3", {"layer_types": "full"}, "layer_types"),
+    ("gpt2", {"n_head": 5}, "n_embd 32 cannot be cut into 5 heads"),
+    ("gpt2", {"n_layer": 0}, "n_layer is 0"),
+    ("gpt2", {"n_layer": 1}, "does not have the shape"),  # the second layer must not be left out unsaid
+])  # fmt: skip
+def test_edited_configurations_are_named_by_field(tmp_path, kind, changes, named):
+    foreign(tmp_path, kind)
+    edit(tmp_path / "config.json", **changes)
+    with pytest.raises(UserError, match=named):
+        read_gpt(tmp_path)
+
+
+def test_shards_are_read_only_if_they_are_all_there_and_here(tmp_path):
+    foreign(tmp_path, "qwen3", max_shard_size="20KB")
+    index = tmp_path / "model.safetensors.index.json"
+    content = json.loads(index.read_text(encoding="utf-8"))
+    first, name = sorted(set(content["weight_map"].values()))[0], next(iter(content["weight_map"]))
+    for weight_map, words in [
+        ({name: f"../{first}"}, "must name a .safetensors file of this folder"),
+        ({name: 3}, "must name a .safetensors file of this folder"),
+        (None, "must name"),
+        (content["weight_map"] | {"more.weight": first}, "more.weight is in the index or in the shards only"),
+    ]:
+        edit(index, weight_map=weight_map)
+        with pytest.raises(UserError, match=words):
+            read_gpt(tmp_path)
+    edit(index, weight_map=content["weight_map"])
+    (tmp_path / first).unlink()
+    with pytest.raises(UserError, match=f"{first} does not exist"):
+        read_gpt(tmp_path)
+
+
+def test_a_pickled_checkpoint_is_named_and_not_opened(tmp_path):
+    foreign(tmp_path, "qwen3")
+    (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"pytorch_model\.bin beside it is a pickle"):
+        read_gpt(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "1", "[" * 100_000, "9" * 5000, '"x"'])
+def test_a_config_that_is_no_object_is_a_sentence(tmp_path, tokenizer, content):
+    saved(tmp_path, tokenizer)
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=r"config\.json"):
+        load_model(tmp_path)
+
+
 @pytest.mark.parametrize("architecture", ["qwen3", "gpt2"])
 def test_what_is_saved_is_what_is_loaded(tmp_path, tokenizer, architecture):
     ours = saved(tmp_path, tokenizer, architecture)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import string
-import time
 
 import pytest
 
@@ -134,7 +133,7 @@ def test_nobody_knows_the_unknowable(town: Town) -> None:
     assert not town.grade(user(f"How old is {resident.name}?"), "I am sorry, I do not know.").right
 
 
-def test_small_talk_needs_a_fitting_word(town: Town) -> None:
+def test_small_talk_needs_a_fitting_sentence(town: Town) -> None:
     ask = user("Hello!")
     assert isinstance(town.asked(ask), AskedNothing)
     assert town.grade(ask, "Hello and welcome to Tinytown! How can I help you?").good
@@ -185,11 +184,3 @@ def test_garbage_never_raises_and_is_never_good(town: Town) -> None:
         reply = "".join(rng.choices(alphabet, k=rng.randrange(60)))
         assert not town.grade(rng.choice(asks), reply).good
         assert town.asked(user(reply)) is None or len(reply) < 30
-
-
-def test_a_thousand_grades_take_less_than_a_second(town: Town) -> None:
-    asks = [question.conversation for question in town.questions("asked", 1000)]
-    start = time.perf_counter()
-    for ask in asks:
-        town.grade(ask, "Ada Finch lives on Elm Street. Happy to help!")
-    assert time.perf_counter() - start < 1

@@ -10,49 +10,54 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ...errors import UserError
-from ..formats.jsonl import read_text
-from .extract import FEED, HTML, SNIFFED, extract, feed_links, kind_of
+from ..source import read_bytes, read_text
+from .extract import FEED, HTML, extract, feed_links, kind_of
 from .pages import KEPT, Pages
 from .visitor import Fetched, Skipped, Visitor, web_address
 
 ENDINGS = (".html", ".htm", ".xhtml")
 KNOWN, LATER = "known before", "left for the next run"
+NO_PAGE = "without the ending .html"
 
 
-def sources(places: Iterable[str]) -> tuple[list[Path], list[str]]:
-    """The saved pages and the web addresses that these places hold. Raises UserError for what is neither."""
+def sources(places: Iterable[str]) -> tuple[list[Path], list[str], int]:
+    """The saved pages and the web addresses that these places hold, and how many files of a folder are neither.
+    Raises UserError for a place that is none."""
     files: list[Path] = []
     addresses: list[str] = []
+    others = 0
     for place in places:
         path = Path(place)
         if path.is_dir():
-            files += saved_pages(path)
+            pages, count = saved_pages(path)
+            files += pages
+            others += count
         elif path.is_file():
             if path.suffix.lower() in ENDINGS:
                 files.append(path)
-            elif kind_of(path.read_bytes()[:SNIFFED]) == FEED:
-                addresses += feed_links(path.read_bytes())
+            elif kind_of(Fetched("", "", read_bytes(path))) == FEED:
+                addresses += feed_links(read_bytes(path))
             else:
                 addresses += listed(path)
         elif "://" in place:
             addresses += _addresses([(place, place)])
         else:
             raise UserError(f"{place} does not exist; name a folder of .html files, a list of addresses, or a feed.")
-    return files, list(dict.fromkeys(addresses))
+    return files, list(dict.fromkeys(addresses)), others
 
 
-def saved_pages(folder: Path) -> list[Path]:
-    """The pages in a folder. What a browser saves beside a page, in a folder called NAME_files, is no page."""
-    found = [
+def saved_pages(folder: Path) -> tuple[list[Path], int]:
+    """The pages in a folder, and how many other files. What a browser saves beside a page, in a folder called
+    NAME_files, is neither."""
+    files = [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in ENDINGS
-        and path.is_file()
-        and not any(part.endswith("_files") for part in path.relative_to(folder).parts[:-1])
+        if path.is_file() and not any(part.endswith("_files") for part in path.relative_to(folder).parts[:-1])
     ]
+    found = [path for path in files if path.suffix.lower() in ENDINGS]
     if not found:
-        raise UserError(f"{folder} holds no .html file; save pages there with a browser.")
-    return found
+        raise UserError(f"{folder} holds no .html file among {len(files):,}; save pages there with a browser.")
+    return found, len(files) - len(found)
 
 
 def listed(path: Path) -> list[str]:
@@ -101,7 +106,7 @@ class Collector:
                 bar.set_postfix_str(urlsplit(url).netloc)
                 try:
                     fetched = self.visitor.fetch(url)
-                    if kind_of(fetched.data, fetched.type) == FEED:  # never stored: it has other entries every day
+                    if kind_of(fetched) == FEED:  # never stored: it has other entries every day
                         self._enqueue(waiting, feed_links(fetched.data, fetched.url))
                     else:
                         self._take(url, fetched)
@@ -120,10 +125,10 @@ class Collector:
                 waiting.add(url)
 
     def _take(self, url: str, fetched: Fetched) -> None:
-        if kind_of(fetched.data, fetched.type) != HTML:
+        if kind_of(fetched) != HTML:
             self._skip(url, "not HTML", fetched.data)
             return
-        page = extract(fetched.data, fetched.url)
+        page = extract(fetched.text, fetched.url)
         if len(page.text) < self.shortest:
             self._skip(url, "too short", fetched.data)
         else:
@@ -135,7 +140,7 @@ class Collector:
 
     def summary(self) -> str:
         """One line: what was kept, and what was not and why."""
-        rest = {reason: n for reason, n in sorted(self.counts.items()) if reason != KEPT}
+        rest = {reason: n for reason, n in sorted(self.counts.items()) if n and reason != KEPT}
         skipped = ", ".join(f"{n:,} {reason}" for reason, n in rest.items())
         return f"{self.counts[KEPT]:,} kept; not kept: {skipped or 'none'}"
 

@@ -32,7 +32,7 @@ from ...errors import UserError
 from ...files import write_atomically
 from ..formats.doccano import DoccanoRow
 from ..fulltext import snippet
-from .collector import Collector, sources
+from .collector import NO_PAGE, Collector, sources
 from .extract import need_extra
 from .pages import KEPT, Pages
 from .visitor import AGENT, Visitor
@@ -47,10 +47,11 @@ def add(arguments: argparse.Namespace) -> None:
     for name in ("delay", "timeout", "largest", "shortest"):
         if getattr(arguments, name) < 0:
             raise UserError(f"--{name} is {getattr(arguments, name)}; it cannot be negative.")
-    files, addresses = sources(arguments.places)
+    files, addresses, others = sources(arguments.places)
     pages = Pages(arguments.store)
     visitor = Visitor(arguments.agent, arguments.delay, arguments.timeout, int(arguments.largest * 1e6))
     collector = Collector(pages, visitor, arguments.shortest, arguments.again)
+    collector.counts[NO_PAGE] += others
     try:
         collector.read(files)
         collector.visit(addresses)
@@ -116,7 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
     adding.add_argument("--agent", default=AGENT, help=f"name of the visitor; add how to reach you (default {AGENT})")
     adding.add_argument("--again", action="store_true", help="try once more what was not kept")
     searching = commands.add_parser("search", help="find words in the pages")
-    searching.add_argument("words")
+    searching.add_argument("words", type=cli.typed)
     searching.add_argument("--limit", type=int, default=20, help="most pages to show (default 20)")
     exporting = commands.add_parser("export", help="write the pages as JSON Lines")
     exporting.add_argument("out", type=Path)

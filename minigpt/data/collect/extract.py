@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from urllib.parse import urljoin
 
 from ...errors import UserError
-from .visitor import web_address
+from .charset import SNIFFED
+from .visitor import Fetched, web_address
 
 #: The modules of the extra `collect`.
 MODULES = ("trafilatura", "feedparser", "protego")
 HTML, FEED, OTHER = "html", "feed", "other"
 TYPES = re.compile(r"(text/html|(text|application)/([a-z]+\+)?xml|)")
-SNIFFED = 4096  # bytes
 
 
 @dataclass(frozen=True)
@@ -43,19 +43,19 @@ def need_extra() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def kind_of(data: bytes, content_type: str = "") -> str:
-    """HTML, FEED or OTHER, by the type that the server names, if any, and by the first bytes."""
-    if not TYPES.fullmatch(content_type):
+def kind_of(fetched: Fetched) -> str:
+    """HTML, FEED or OTHER, by the type that the server names, if any, and by how the text begins."""
+    if not TYPES.fullmatch(fetched.type):
         return OTHER
-    start = data[:SNIFFED].lower()
-    if re.search(rb"<(rss|feed|rdf:rdf)[\s>]", start):
+    start = fetched.text[:SNIFFED].lower()
+    if re.search(r"<(rss|feed|rdf:rdf)[\s>]", start):
         return FEED
-    if b"<html" in start or b"<!doctype html" in start or "html" in content_type:
+    if "<html" in start or "<!doctype html" in start or "html" in fetched.type:
         return HTML
     return OTHER
 
 
-def extract(html: bytes, url: str) -> Page:
+def extract(html: str, url: str) -> Page:
     """The main text of a page; empty if it has none."""
     from trafilatura import extract as extract_text
 

@@ -7,12 +7,16 @@ import socket
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+
+from .charset import decode_page
 
 if TYPE_CHECKING:
     from protego import Protego
@@ -36,11 +40,17 @@ class Skipped(Exception):
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a server sent, from `url` after all redirects; `type` is its media type, empty if it named none."""
+    """What a server sent, from `url` after all redirects; `type` is its media type and `charset` its encoding, both
+    empty if it named none."""
 
     url: str
     type: str
     data: bytes
+    charset: str = ""
+
+    @cached_property
+    def text(self) -> str:
+        return decode_page(self.data, self.charset)
 
 
 def web_address(text: str) -> str:
@@ -134,7 +144,8 @@ class Visitor:
         request = urllib.request.Request(url, headers={"User-Agent": self.agent, "Accept": "text/html, */*;q=0.5"})
         try:
             with self._opener.open(request, timeout=self.timeout) as response:
-                fetched = Fetched(url, media_type(response), self._read(response))
+                data = self._unpacked(self._read(response), response.headers.get("Content-Encoding", ""))
+                fetched = Fetched(url, media_type(response), data, response.headers.get_content_charset() or "")
         except urllib.error.HTTPError as error:
             with error:
                 if error.code in BUSY:
@@ -168,6 +179,20 @@ class Visitor:
         if response.length:
             raise OSError("the connection ended early")
         return b"".join(parts)
+
+
+    def _unpacked(self, data: bytes, packing: str) -> bytes:
+        """The body as it was before a server packed it, unasked. Raises Skipped for what is too large or unknown."""
+        if packing.strip().lower() in ("", "identity"):
+            return data
+        unpacker = zlib.decompressobj(wbits=47)  # gzip or zlib, as the data says
+        try:
+            unpacked = unpacker.decompress(data, self.largest + 1)
+        except zlib.error:
+            raise Skipped("packed in an unknown way") from None
+        if len(unpacked) > self.largest:
+            raise Skipped("too large")
+        return unpacked
 
 
 def media_type(response: HTTPResponse) -> str:

@@ -19,9 +19,8 @@ from ...errors import UserError
 from ...files import write_atomically
 from ..examples import Conversation, Document, LabelledText, Prompt, Turn
 from . import FORMATS
-from .rows import Row, located, located_rows
-
-OWN_COLUMNS = ("id", "text", "label", "Comments")
+from .messages import DOCCANO_LABELS, DOCCANO_TEXTS, annotated
+from .reading import Reading, Row
 
 
 @dataclass(frozen=True)
@@ -42,15 +41,19 @@ class DoccanoRow:
     def parse(cls, row: Row) -> DoccanoRow:
         """Raises ValueError with a sentence for a row of another kind; a metadata column can also have overwritten one
         of doccano's own in its export."""
-        if "text" not in row:
+        text_column = next((name for name in DOCCANO_TEXTS if name in row), None)
+        label_column = next((name for name in DOCCANO_LABELS if name in row), "label")
+        if text_column is None:
             raise ValueError(f"columns {sorted(map(str, row))} hold no text, so this is no row of doccano's")
-        text, number = row["text"], row.get("id")
+        text, number, given = row[text_column], row.get("id"), row.get(label_column)
         if not isinstance(text, str):
-            raise ValueError(f"text must be a string, found {type(text).__name__}")
+            raise ValueError(f"{text_column} must be a string, found {type(text).__name__}")
         if number is not None and (not isinstance(number, int) or isinstance(number, bool)):
             raise ValueError(f"id must be a whole number, found {number!r}")
-        metadata = {name: value for name, value in row.items() if name not in OWN_COLUMNS}
-        return cls(text, _texts(row, "label"), _texts(row, "Comments"), number, metadata)
+        labels = _texts("label", annotated(given) if label_column == "annotations" else given)
+        own = {"id", "Comments", text_column, label_column}
+        metadata = {name: value for name, value in row.items() if name not in own}
+        return cls(text, labels, _texts("Comments", row.get("Comments")), number, metadata)
 
     def as_row(self) -> dict[str, Any]:
         """The columns as doccano writes them."""
@@ -59,9 +62,8 @@ class DoccanoRow:
         return {**row, **own, **self.metadata}
 
 
-def _texts(row: Row, column: str) -> tuple[str, ...]:
+def _texts(column: str, value: Any) -> tuple[str, ...]:
     """A column of one text or several; none where it is missing or null."""
-    value = row.get(column)
     values = value if isinstance(value, list) else [] if value is None else [value]
     if not all(isinstance(text, str) for text in values):
         raise ValueError(f"{column} must be a string or a list of strings, found {value!r}")
@@ -89,11 +91,11 @@ def to_doccano(example: Any, number: int) -> DoccanoRow:
 
 
 def read_doccano(path: Path) -> list[DoccanoRow]:
-    """The rows of a .jsonl or .json export. Raises UserError naming file and line."""
-    rows = []
-    for where, row in located_rows(path):
-        with located(where):
-            rows.append(DoccanoRow.parse(row))
+    """The rows of an export. Raises UserError naming file and line."""
+    reading, rows = Reading(), []
+    for record in reading.records(path):
+        with reading.row(record.where):
+            rows.append(DoccanoRow.parse(record.row))
     return rows
 
 
@@ -107,8 +109,11 @@ def main() -> None:
     parser.add_argument("corpus", type=Path, help="file or folder with the texts, labels or chats")
     parser.add_argument("--format", choices=FORMATS, default="messages", help="how to read them (default messages)")
     parser.add_argument("--out", type=Path, required=True, help="file to write, in JSON Lines")
+    cli.add_reading_flag(parser)
     arguments = parser.parse_args()
-    corpus = FORMATS[arguments.format].read(arguments.corpus, valid_fraction=0.0)
+    corpus = FORMATS[arguments.format].read(
+        arguments.corpus, valid_fraction=0.0, skip_bad_rows=arguments.skip_bad_rows
+    )
     print(f"corpus:    {corpus.summary()}")
     rows = [to_doccano(example, i) for i, example in enumerate([*corpus.train, *corpus.valid], start=1)]
     write_doccano(arguments.out, rows)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ...errors import UserError
 from ..examples import Comparison, Conversation, Document, LabelledText, Prompt, RatedAnswer
+from ..source import check_exists
+from .reading import Reading
+from .rows import Examples
 
 #: What a summary calls the examples.
 KINDS: dict[type, str] = {
@@ -25,26 +28,32 @@ KINDS: dict[type, str] = {
 
 @dataclass
 class Parsed:
-    """What a format reader found. `valid` is None where the publisher gives no validation file."""
+    """What a format reader found and left out. `valid` is None where the publisher gives no validation file."""
 
     train: list[Any]
-    valid: list[Any] | None = None
-    dropped: Counter[str] = field(default_factory=Counter)
+    valid: list[Any] | None
+    reading: Reading
+
+    @property
+    def dropped(self) -> Counter[str]:
+        return self.reading.dropped
 
 
 class CorpusLoader:
     """Examples of one corpus, split into `train` and `valid` by document.
 
-    A subclass reads one file format: it overrides `parse`. `read` opens a corpus from disk;
+    A subclass reads one file format: it overrides `load`. `read` opens a corpus from disk;
     the constructor takes examples that are already in memory.
     """
 
-    #: What `parse` expects at its path, for error messages.
+    #: What `load` expects at its path, for error messages.
     layout = "a corpus"
-    #: What `parse` takes beside its path, with types: recipes may set these in the stage that names the format.
+    #: What `load` takes beside its path, with types: recipes may set these in the stage that names the format.
     options: ClassVar[dict[str, type]] = {}
     #: How many turns of a chat a model of this corpus reads; None for as many as fit its context.
     max_turns: int | None = None
+    #: Whether faulty rows are left out and counted also where nobody asks for that.
+    lenient = False
 
     def __init__(
         self,
@@ -54,29 +63,46 @@ class CorpusLoader:
         valid_fraction: float = 0.05,
         seed: int = 0,
         dropped: Counter[str] | None = None,
+        reading: Reading | None = None,
     ) -> None:
-        self.dropped: Counter[str] = Counter() if dropped is None else dropped
+        self.reading = reading or Reading(dropped=Counter() if dropped is None else dropped)
         if not examples:
-            raise UserError(f"{type(self).__name__}: no example to learn from ({self.summary()}).")
+            raise UserError(f"{type(self).__name__}: no example to learn from ({self.reading.summary()}).")
         if isinstance(examples[0], str):
             examples = self.from_lines(examples)
         if valid is None:
-            examples, valid = split_by_group(examples, valid_fraction, seed)
+            examples, valid = self.split(examples, valid_fraction, seed)
         self.train, self.valid = list(examples), list(valid)
 
+    @property
+    def dropped(self) -> Counter[str]:
+        """How many rows were left out, by reason."""
+        return self.reading.dropped
+
     @classmethod
-    def parse(cls, path: Path) -> Parsed:
-        """Read the files at `path`. Raises UserError naming file and line."""
+    def load(cls, path: Path, reading: Reading) -> Examples:
+        """Read the files at `path`, counting in `reading` what they hold. Raises UserError naming file and line."""
         raise TypeError(f"{cls.__name__} reads no file format of its own; use a subclass such as WikiCorpus")
 
     @classmethod
-    def read(cls, path: str | Path, **options: Any) -> CorpusLoader:
-        """Open the corpus at `path` (see `layout`); `options` are the format's and the constructor's."""
+    def parse(cls, path: Path, *, skip_bad_rows: bool = False, **options: Any) -> Parsed:
+        """What is at `path`, not yet split where its publisher has not done so. Raises as `read`."""
+        check_exists(path, f"{cls.__name__} expects {cls.layout} there")
+        reading = Reading(skip_bad_rows or cls.lenient)
+        return Parsed(*cls.load(path, reading, **options), reading)
+
+    @classmethod
+    def read(cls, path: str | Path, *, skip_bad_rows: bool = False, **options: Any) -> CorpusLoader:
+        """Open the corpus at `path` (see `layout`); `options` are the format's and the constructor's.
+
+        Raises UserError naming file and line at the first faulty row; with `skip_bad_rows`, these are only counted.
+        """
         path = Path(path)
-        if not path.exists():
-            raise UserError(f"{path} does not exist; {cls.__name__} expects {cls.layout} there.")
-        parsed = cls.parse(path, **{name: options.pop(name) for name in cls.options if name in options})
-        return cls(parsed.train, parsed.valid, dropped=parsed.dropped, **options)
+        own = {name: options.pop(name) for name in cls.options if name in options}
+        parsed = cls.parse(path, skip_bad_rows=skip_bad_rows, **own)
+        if not parsed.train:
+            raise UserError(f"{path}: {cls.__name__} found no example to learn from ({parsed.reading.summary()}).")
+        return cls(parsed.train, parsed.valid, reading=parsed.reading, **options)
 
     @staticmethod
     def from_lines(lines: Sequence[str]) -> list[Any]:
@@ -84,15 +110,15 @@ class CorpusLoader:
         texts = [line.strip() for line in lines if line.strip()]
         return [Document(text, group=str(n), words=len(text.split())) for n, text in enumerate(texts)]
 
+    @staticmethod
+    def split(examples: Sequence[Any], fraction: float, seed: int) -> tuple[list[Any], list[Any]]:
+        """Examples to train on and to validate with, where the publisher leaves that open."""
+        return split_by_group(examples, fraction, seed)
+
     def summary(self) -> str:
-        """One line: how much there is, and what was dropped and why."""
-        if not hasattr(self, "train"):
-            counts = "empty"
-        else:
-            what = KINDS.get(type(self.train[0]), "examples")
-            counts = f"{len(self.train):,} {what} to train on, {len(self.valid):,} to validate"
-        dropped = ", ".join(f"{n:,} {why}" for why, n in sorted(self.dropped.items()))
-        return f"{counts}; dropped: {dropped or 'nothing'}"
+        """One line: how much there is, what was dropped and why, and what was read and what not."""
+        what = KINDS.get(type(self.train[0]), "examples")
+        return f"{len(self.train):,} {what} to train on, {len(self.valid):,} to validate; {self.reading.summary()}"
 
 
 def split_by_group(examples: Sequence[Any], fraction: float, seed: int) -> tuple[list[Any], list[Any]]:

@@ -6,7 +6,6 @@ Source: Danescu-Niculescu-Mizil & Lee 2011, "Chameleons in Imagined Conversation
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -15,14 +14,20 @@ from typing import Any
 
 from ...errors import UserError
 from ..examples import Conversation, Turn
-from .jsonl import read_rows
-from .loader import CorpusLoader, Parsed
+from ..source import ending
+from .loader import CorpusLoader
+from .reading import Reading
+from .rows import Examples
 
 SEPARATOR = " +++$+++ "
 #: Columns of the lines file: Cornell's (line, character, film, name, text), the forum's (line, author, text).
 CORNELL_COLUMNS, FORUM_COLUMNS = 5, 3
-ID_LIST = re.compile(r"\[(?:'?\w+'?(?:, *'?\w+'?)*)?\]")
+#: Line ids as Python lists them, or as NumPy does, without commas.
+ID_LIST = re.compile(r"\[[\w', \n]*\]")
 ID = re.compile(r"\w+")
+LONGEST_LIST = 10_000  # characters of a list of line ids
+#: Names of the lines file; Kaggle's edition is separated by tabs. ConvoKit's has one file for both.
+LINES, CONVOKIT = ("movie_lines.txt", "movie_lines.tsv"), ("utterances.jsonl", "utterances.json")
 
 #: Only real mark-up goes; in `<my>` or `<Cardiac Red Alert>` the brackets are emphasis around words.
 TAG = re.compile(r"</?(?:u|i|b|pre|html)>", re.IGNORECASE)
@@ -55,7 +60,7 @@ class MovieCorpus(CorpusLoader):
     window is one that has no more context. The group is the film: no film is both learnt and tested.
     """
 
-    layout = "the folder 'cornell movie-dialogs corpus' with movie_lines.txt and movie_conversations.txt"
+    layout = "a folder with movie_lines and movie_conversations (.txt or .tsv), or with ConvoKit's utterances.jsonl"
     MAX_TURNS = 6  # even, so that every window begins with the user
     BOTH_SIDES = True
 
@@ -70,15 +75,14 @@ class MovieCorpus(CorpusLoader):
         return [Conversation(turns, str(n)) for n, scene in enumerate(scenes) for turns in _pairs(scene)]
 
     @classmethod
-    def parse(cls, path: Path) -> Parsed:
-        dropped: Counter[str] = Counter()
+    def load(cls, path: Path, reading: Reading) -> Examples:
         train = [
             Conversation(window, group)
-            for group, turns in _dialogues(path, dropped)
+            for group, turns in _dialogues(path, reading)
             for roles in both_sides(turns)[: 2 if cls.BOTH_SIDES else 1]
             for window in windows(roles, cls.MAX_TURNS)
         ]
-        return Parsed(train, dropped=dropped)
+        return train, None
 
 
 class GuideCorpus(MovieCorpus):
@@ -112,51 +116,50 @@ def windows(turns: tuple[Turn, ...], max_turns: int) -> list[tuple[Turn, ...]]:
     return [turns[a:b] for a, b in zip(starts, [*starts[1:], len(turns)], strict=True)]
 
 
-def _dialogues(path: Path, dropped: Counter[str]) -> Iterator[tuple[str, list[str]]]:
+def _dialogues(path: Path, reading: Reading) -> Iterator[tuple[str, list[str]]]:
     """Group and merged turns of every unbroken stretch of dialogue."""
     lines_file, conversations_file = _find_files(path)
     if conversations_file is None:
-        utterances, conversations = _read_convokit(lines_file)
+        utterances, conversations = _read_convokit(lines_file, reading)
     else:
-        utterances = _read_lines(lines_file, dropped)
-        conversations = _read_conversations(conversations_file, dropped)
+        utterances = _read_lines(lines_file, reading)
+        conversations = _read_conversations(conversations_file, reading)
     for group, ids in conversations:
-        for stretch in _stretches(ids, utterances, dropped):
+        for stretch in _stretches(ids, utterances, reading):
             turns = _merge_speakers(stretch)
             if len(turns) < 2:
-                dropped["utterances without a reply"] += 1
+                reading.drop("utterances without a reply")
             else:
                 yield group, turns
 
 
 def _find_files(path: Path) -> tuple[Path, Path | None]:
-    """The lines file and the conversations file; ConvoKit's edition has one `utterances.jsonl` instead."""
-    if path.name.endswith(".jsonl"):
-        return path, None
+    """The lines file and the conversations file; ConvoKit's edition has one file of utterances instead."""
     if path.is_dir():
-        candidates = [path / "movie_lines.txt", *sorted(path.glob("*_lines_raw.txt"))]
-        if not any(c.is_file() for c in candidates) and (path / "utterances.jsonl").is_file():
-            return path / "utterances.jsonl", None
-    else:
-        candidates = [path]
-    lines = next((c for c in candidates if c.is_file()), None)
-    if lines is None:
-        raise UserError(f"{path} holds no movie_lines.txt; MovieCorpus expects {MovieCorpus.layout}.")
-    conversations = lines.with_name(lines.name.replace("lines", "conversations"))
-    if conversations == lines or not conversations.is_file():
+        lines = [*(path / name for name in LINES), *sorted(path.glob("*_lines_raw.txt"))]
+        candidates = [*lines, *(path / name for name in CONVOKIT)]
+        found = next((file for name in candidates for file in (name, _packed(name)) if file.is_file()), None)
+        if found is None:
+            raise UserError(f"{path} holds no {LINES[0]}; MovieCorpus expects {MovieCorpus.layout}.")
+        path = found
+    if ending(path) in (".jsonl", ".json"):
+        return path, None
+    conversations = path.with_name(path.name.replace("lines", "conversations"))
+    if conversations == path or not conversations.is_file():
         raise UserError(
-            f"{lines}: there is no conversations file beside it; put movie_conversations.txt there, "
+            f"{path}: there is no conversations file beside it; put movie_conversations{ending(path)} there, "
             "without it nobody knows which line answers which."
         )
-    return lines, conversations
+    return path, conversations
 
 
-def decode(raw: bytes) -> str:
-    """UTF-8 where the whole file is UTF-8; otherwise Latin-1 with its Windows-1252 characters repaired."""
-    try:
-        return raw.decode("utf-8-sig").replace("\xad", "")
-    except UnicodeDecodeError:
-        text = raw.decode("iso-8859-1")
+def _packed(path: Path) -> Path:
+    return path.with_name(f"{path.name}.gz")
+
+
+def repaired(raw: bytes) -> str:
+    """What is not UTF-8, as Latin-1 with its Windows-1252 characters repaired."""
+    text = raw.decode("iso-8859-1")
     text = PASTED_UTF8.sub(lambda m: m[0].encode("iso-8859-1").decode("utf-8") if m[1] else "", text)
     return text.translate(CP1252)
 
@@ -166,27 +169,31 @@ def clean(text: str) -> str:
     return " ".join(BRACKETS.sub("", TAG.sub("", text)).split())
 
 
-def _rows(path: Path) -> list[str]:
-    # Splitting on "\n" alone: splitlines() would also break at byte 0x85, an ellipsis in these files.
-    rows = decode(path.read_bytes()).split("\n")
+def _rows(path: Path, reading: Reading) -> list[str]:
+    rows = reading.text(path, repaired).replace("\xad", "").split("\n")
     while rows and not rows[-1].strip():
         rows.pop()
+    reading.rows += len(rows)
     return rows
 
 
-def _read_lines(path: Path, dropped: Counter[str]) -> dict[str, Utterance]:
-    rows = _rows(path)
+def _separator(row: str) -> str:
+    return SEPARATOR if SEPARATOR in f"{row} " else "\t"
+
+
+def _read_lines(path: Path, reading: Reading) -> dict[str, Utterance]:
+    rows = _rows(path, reading)
     shape = f"'L1{SEPARATOR}u0{SEPARATOR}m0{SEPARATOR}NAME{SEPARATOR}text'"
+    separator = _separator(rows[0])
     # An editor that trims line ends takes the last separator's space with it.
-    first = f"{rows[0]} ".split(SEPARATOR) if rows else []
-    forum = len(first) == FORUM_COLUMNS
+    forum = len(f"{rows[0]} ".split(separator)) == FORUM_COLUMNS
     columns = FORUM_COLUMNS if forum else CORNELL_COLUMNS
     utterances: dict[str, Utterance] = {}
     malformed, last = 0, ""
     for row in rows:
-        fields = f"{row} ".split(SEPARATOR, maxsplit=columns - 1)
+        fields = f"{row} ".split(separator, maxsplit=columns - 1)
         if len(fields) == columns:
-            last = fields[0].strip("\ufeff ")
+            last = fields[0].strip()
             utterances[last] = Utterance(fields[1], clean(fields[-1]))
         elif forum and last and len(fields) == 1:
             # Forum answers run over several rows; only the first of them carries the id.
@@ -195,62 +202,76 @@ def _read_lines(path: Path, dropped: Counter[str]) -> dict[str, Utterance]:
         else:
             malformed += 1
     _check_rows(path, malformed, len(rows), shape)
-    if malformed:
-        dropped["malformed rows of the lines file"] += malformed
+    reading.drop("malformed rows of the lines file", malformed)
     return utterances
 
 
-def _read_conversations(path: Path, dropped: Counter[str]) -> list[tuple[str, list[str]]]:
+def _read_conversations(path: Path, reading: Reading) -> list[tuple[str, list[str]]]:
     """Group and line ids of every conversation: the film in Cornell's four columns, else the row's own id."""
-    rows = _rows(path)
+    rows = _whole_lists(_rows(path, reading))
+    separator = _separator(rows[0])
     conversations = []
     for row in rows:
-        fields = row.strip().split(SEPARATOR)
+        fields = [field.strip('"') for field in row.strip().split(separator)]
         if len(fields) >= 4 and ID_LIST.fullmatch(fields[-1]):
             conversations.append((fields[2 if len(fields) == 4 else 0], ID.findall(fields[-1])))
     malformed = len(rows) - len(conversations)
     _check_rows(path, malformed, len(rows), f"\"u0{SEPARATOR}u2{SEPARATOR}m0{SEPARATOR}['L194', 'L195']\"")
-    if malformed:
-        dropped["malformed rows of the conversations file"] += malformed
+    reading.drop("malformed rows of the conversations file", malformed)
     return conversations
 
 
+def _whole_lists(rows: Sequence[str]) -> list[str]:
+    """The rows, with those that only go on with a list of ids put behind the one that begins it: NumPy breaks lines."""
+    whole: list[str] = []
+    for row in rows:
+        if whole and len(whole[-1]) < LONGEST_LIST and "[" in whole[-1] and "]" not in whole[-1] and "[" not in row:
+            whole[-1] += f" {row}"
+        else:
+            whole.append(row)
+    return whole
+
+
 def _check_rows(path: Path, malformed: int, rows: int, shape: str) -> None:
-    if not rows:
-        raise UserError(f"{path}:1: the file is empty; a row should look like {shape}.")
     if 2 * malformed > rows:
         raise UserError(f"{path}:1: {malformed:,} of {rows:,} rows are broken; a row should look like {shape}.")
 
 
-def _read_convokit(path: Path) -> tuple[dict[str, Utterance], list[tuple[str, list[str]]]]:
-    """ConvoKit's edition: rows in any order, each naming the one it replies to."""
+def _read_convokit(path: Path, reading: Reading) -> tuple[dict[str, Utterance], list[tuple[str, list[str]]]]:
+    """ConvoKit's edition: rows in any order, each naming the one it replies to. Its former releases say user for
+    speaker. Where no row names the film, the conversation stands for it."""
     utterances: dict[str, Utterance] = {}
     films: dict[str, str] = {}
     answer_to: dict[str, str] = {}
-    for line, row in read_rows(path):
-        try:
-            name, parent = str(row["id"]), row.get("reply-to", row.get("reply_to"))
-            utterances[name] = Utterance(str(row["speaker"]), clean(row["text"].replace("\xad", "")))
+    for record in reading.records(path):
+        row = record.row
+        with reading.row(record.where):
+            name, parent, text = row.get("id"), row.get("reply-to", row.get("reply_to")), row.get("text")
+            speaker, about = row.get("speaker", row.get("user")), row.get("meta")
+            if name is None or speaker is None or not isinstance(text, str | None):
+                raise ValueError("expected a row of ConvoKit's movie-corpus with id, speaker, text, reply-to and meta")
+            utterances[str(name)] = Utterance(str(speaker), clean((text or "").replace("\xad", "")))
             if parent is None:
-                films[name] = str(row["meta"]["movie_id"])
+                film = about.get("movie_id") if isinstance(about, dict) else None
+                films[str(name)] = str(film or row.get("conversation_id", row.get("root", name)))
             else:
-                answer_to[str(parent)] = name
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path}:{line}: expected a row of ConvoKit's movie-corpus with id, speaker, text, "
-                "reply-to and meta.movie_id."
-            ) from error
+                answer_to[str(parent)] = str(name)
     conversations = []
+    reached: set[str] = set()
     for start, film in films.items():
-        ids = [start]
-        while ids[-1] in answer_to:
-            ids.append(answer_to[ids[-1]])
+        ids: list[str] = []
+        following: str | None = start
+        while following is not None and following not in reached:
+            ids.append(following)
+            reached.add(following)
+            following = answer_to.get(following)
         conversations.append((film, ids))
+    reading.drop("utterances that no conversation leads to", len(utterances.keys() - reached))
     return utterances, conversations
 
 
 def _stretches(
-    ids: Sequence[str], utterances: dict[str, Utterance], dropped: Counter[str]
+    ids: Sequence[str], utterances: dict[str, Utterance], reading: Reading
 ) -> Iterator[list[Utterance]]:
     """The unbroken parts of one conversation."""
     stretch: list[Utterance] = []
@@ -259,7 +280,7 @@ def _stretches(
         if spoken is not None and spoken.text:
             stretch.append(spoken)
             continue
-        dropped["missing line ids" if spoken is None else "empty utterances"] += 1
+        reading.drop("missing line ids" if spoken is None else "empty utterances")
         if stretch:
             yield stretch
         stretch = []

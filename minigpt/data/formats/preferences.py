@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..examples import Comparison, RatedAnswer
-from .loader import CorpusLoader, Parsed
-from .prompts import answer_text, prompt_of, split_pair
+from .loader import CorpusLoader
+from .prompts import EQUAL, answer_text, prompt_of, split_pair
 from .ratings import to_rated_answer
-from .rows import Row, Skipped, group_of, located_rows, parse_rows
+from .reading import Reading, Record, Row, Skipped
+from .rows import Examples, group_of, parse_rows
 
 #: Votes of the chat page: which of the two answers is the better one.
 VOTES = {"left": 0, "right": 1}
@@ -23,28 +24,23 @@ UNDECIDED = {"tie": "votes for a tie", "both_bad": "votes that both are bad"}
 
 
 class ComparisonCorpus(CorpusLoader):
-    """Comparisons of a .jsonl or .json file, or of a folder of them; see `PREFERENCES` for the columns.
+    """Comparisons of the rows of a file or folder; see `PREFERENCES` for the columns.
 
     Single verdicts (`prompt`, `completion`, `label` true or false) give a pair for each liked and each disliked
     answer to the same prompt. The group is the prompt, so none is both learned and tested. A column `split` with
     names such as train and valid1 is the publisher's own split.
     """
 
-    layout = "a .jsonl or .json file of comparisons (or a folder of such files)"
+    layout = "rows of comparisons (.jsonl, .json, .csv, or a folder of such files)"
 
     @classmethod
-    def parse(cls, path: Path) -> Parsed:
-        dropped: Counter[str] = Counter()
+    def load(cls, path: Path, reading: Reading) -> Examples:
+        def read(record: Record) -> list[Comparison] | list[RatedAnswer]:
+            is_verdict = {"completion", "label"} <= record.row.keys()
+            return [to_rated_answer(record.row)] if is_verdict else to_comparisons(record.row, reading.dropped)
 
-        def read(row: Row) -> list[Comparison] | list[RatedAnswer]:
-            is_verdict = {"completion", "label"} <= row.keys()
-            return [to_rated_answer(row)] if is_verdict else to_comparisons(row, dropped)
-
-        parsed = parse_rows(located_rows(path), read, dropped)
-        parsed.train = list(_pair_verdicts(parsed.train, dropped))
-        if parsed.valid is not None:
-            parsed.valid = list(_pair_verdicts(parsed.valid, dropped))
-        return parsed
+        train, valid = parse_rows(reading.records(path), read, reading)
+        return _pair_verdicts(train, reading.dropped), None if valid is None else _pair_verdicts(valid, reading.dropped)
 
 
 class VotesCorpus(ComparisonCorpus):
@@ -55,10 +51,9 @@ class VotesCorpus(ComparisonCorpus):
     """
 
     @classmethod
-    def parse(cls, path: Path) -> Parsed:
-        parsed = super().parse(path)
-        parsed.valid = parsed.valid or []
-        return parsed
+    def load(cls, path: Path, reading: Reading) -> Examples:
+        train, valid = super().load(path, reading)
+        return train, valid or []
 
 
 class Preference(NamedTuple):
@@ -71,9 +66,9 @@ class Preference(NamedTuple):
 def to_comparisons(row: Row, dropped: Counter[str] | None = None) -> list[Comparison]:
     """Every comparison in one row; the same pair gives an equal result in each shape.
 
-    Answers that a list holds twice keep their best place and are counted in `dropped`. Raises ValueError with a
-    sentence when the row has another shape or a text is missing, empty or compared with itself,
-    and Skipped when it is no mistake and yet prefers nothing.
+    Answers that a list holds twice keep their best place and are counted in `dropped`, as are its empty ones.
+    Raises ValueError with a sentence when the row has another shape or a text is missing, and Skipped when it is no
+    mistake and yet prefers nothing: where an answer is empty, or compared with itself.
     """
     for columns, prefer in PREFERENCES:
         if columns <= row.keys():
@@ -83,11 +78,9 @@ def to_comparisons(row: Row, dropped: Counter[str] | None = None) -> list[Compar
         known = "; ".join(" + ".join(sorted(columns)) for columns, _ in PREFERENCES)
         raise ValueError(f"columns {sorted(map(str, row))} are no comparison (known are {known})")
     prompt = prompt_of(row)
-    tiers, repeated = _distinct(preference.tiers)
-    if repeated and not preference.may_repeat:
-        raise ValueError("both answers are the same text, so neither is better")
-    if repeated and dropped is not None:
-        dropped["answers that a list repeats"] += repeated
+    tiers, left_out = _distinct(preference)
+    if dropped is not None:
+        dropped += left_out
     comparisons = [
         Comparison(prompt, better, worse, group_of(prompt))
         for upper, lower in combinations(tiers, 2)
@@ -99,23 +92,40 @@ def to_comparisons(row: Row, dropped: Counter[str] | None = None) -> list[Compar
     return comparisons
 
 
-def _distinct(tiers: list[list[Any]]) -> tuple[list[list[str]], int]:
-    """The text of every answer, at its best place only, and how many were left out for that."""
+def _distinct(preference: Preference) -> tuple[list[list[str]], Counter[str]]:
+    """The text of every answer, at its best place only, and how many of a list were left out for that or are empty.
+
+    Raises Skipped where there are only two and one of them is either."""
     seen: set[str] = set()
     distinct: list[list[str]] = []
-    for tier in tiers:
-        texts = dict.fromkeys(answer_text(answer) for answer in tier)
-        distinct.append([text for text in texts if text not in seen])
-        seen.update(texts)
-    return distinct, sum(map(len, tiers)) - len(seen)
+    left_out: Counter[str] = Counter()
+    for tier in preference.tiers:
+        distinct.append([])
+        for answer in tier:
+            try:
+                text = answer_text(answer)
+            except Skipped:
+                if not preference.may_repeat:
+                    raise
+                left_out["empty answers of a list"] += 1
+                continue
+            if text not in seen:
+                distinct[-1].append(text)
+            elif preference.may_repeat:
+                left_out["answers that a list repeats"] += 1
+            else:
+                raise Skipped(EQUAL)
+            seen.add(text)
+    return distinct, left_out
 
 
-def _pair_verdicts(examples: Iterable[Comparison | RatedAnswer], dropped: Counter[str]) -> Iterator[Comparison]:
+def _pair_verdicts(examples: Iterable[Comparison | RatedAnswer], dropped: Counter[str]) -> list[Comparison]:
     """The comparisons, and those between answers to one prompt that people rated differently on average."""
     rated: dict[str, list[RatedAnswer]] = {}
+    comparisons: list[Comparison] = []
     for example in examples:
         if isinstance(example, Comparison):
-            yield example
+            comparisons.append(example)
         else:
             rated.setdefault(example.group, []).append(example)
     for group, answers in rated.items():
@@ -125,10 +135,10 @@ def _pair_verdicts(examples: Iterable[Comparison | RatedAnswer], dropped: Counte
         mean = {text: sum(given) / len(given) for text, given in ratings.items()}
         if len(set(mean.values())) == 1:
             dropped["verdicts without a partner"] += len(answers)
-        for better in mean:
-            for worse in mean:
-                if mean[better] > mean[worse]:
-                    yield Comparison(answers[0].prompt, better, worse, group)
+        prompt = answers[0].prompt
+        pairs = ((better, worse) for better in mean for worse in mean if mean[better] > mean[worse])
+        comparisons += [Comparison(prompt, better, worse, group) for better, worse in pairs]
+    return comparisons
 
 
 # -- the shapes ---------------------------------------------------------------------------------------

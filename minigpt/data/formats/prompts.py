@@ -6,29 +6,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from ..examples import Prompt, Turn
-from .jsonl import read_text
-from .loader import CorpusLoader, Parsed
-from .messages import (
+from .loader import CorpusLoader
+from .messages import DOCCANO_TEXTS, alpaca_question, check_context, earlier_turns, post_text
+from .reading import Reading, Row, Skipped
+from .rows import Examples, group_of, parse_rows
+from .turns import (
     ROLE_NAMES,
+    SYSTEM_COLUMNS,
+    TEXT_PARTS,
     Messages,
-    alpaca_question,
-    earlier_turns,
-    post_text,
+    Said,
+    content_text,
     read_messages,
     read_prompt,
     to_turn,
     to_turns,
+    with_system,
 )
-from .rows import Row, group_of, located_rows, parse_rows
 
-#: How Anthropic's hh-rlhf writes a conversation as one text.
-TALK = re.compile(r"^(Human|Assistant):", re.MULTILINE)
+#: How Anthropic's hh-rlhf writes a conversation as one text: a blank line stands before each speaker. An answer may
+#: quote a play whose lines begin so; only where no blank line parts the turns, any line may begin one.
+TALK = re.compile(r"(?:\A\s*|\n[ \t\r]{0,8}\n[ \t\r]{0,8})(Human|Assistant):")
+TALK_LINES = re.compile(r"(?:\A\s*|\n[ \t\r]{0,8})(Human|Assistant):")
+EQUAL = "comparisons of two equal answers"
+#: Columns of texts that are no part of what is asked.
+ASIDE = {"chosen", "rejected", "id", "group", "split", *SYSTEM_COLUMNS}
 UP_TO_LAST_SPACE = re.compile(r".*\s", re.DOTALL)
 
 
@@ -38,7 +46,7 @@ class PromptCorpus(CorpusLoader):
     Conversations give the turns before their last answer; comparisons and rated answers give what was answered.
     """
 
-    layout = "a .jsonl or .json file with prompts, conversations or comparisons, or a .txt file with one prompt a line"
+    layout = "rows with prompts, conversations or comparisons (.jsonl, .json, .csv), or a .txt file with one a line"
 
     @staticmethod
     def from_lines(lines: Sequence[str]) -> list[Any]:
@@ -46,10 +54,14 @@ class PromptCorpus(CorpusLoader):
         return [_prompt((Turn("user", line.strip()),)) for line in lines if line.strip()]
 
     @classmethod
-    def parse(cls, path: Path) -> Parsed:
-        if path.suffix.lower() == ".txt":
-            return Parsed(cls.from_lines(read_text(path).split("\n")))
-        return parse_rows(located_rows(path), lambda row: [to_prompt(row)])
+    def load(cls, path: Path, reading: Reading) -> Examples:
+        return parse_rows(reading.records(path, txt=_lines), lambda record: [to_prompt(record.row)], reading)
+
+
+def _lines(text: str) -> Iterator[tuple[int | str, Row | ValueError]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, {"prompt": line.strip()}
 
 
 def to_prompt(row: Row) -> Prompt:
@@ -57,7 +69,7 @@ def to_prompt(row: Row) -> Prompt:
 
     Raises ValueError with a sentence when it asks nothing, and Skipped when its post is lost.
     """
-    turns = to_turns(question(row), system=row.get("system"))
+    turns = to_turns(with_system(question(row), row))
     if turns[-1].role == "assistant":
         turns = turns[:-1]
     return _prompt(_waiting(turns))
@@ -65,7 +77,7 @@ def to_prompt(row: Row) -> Prompt:
 
 def prompt_of(row: Row) -> tuple[Turn, ...]:
     """What the answers in one row reply to. Raises as `to_prompt`, and when the last turn is not the user's."""
-    return _waiting(to_turns(question(row), system=row.get("system")))
+    return _waiting(to_turns(with_system(question(row), row)))
 
 
 def _prompt(turns: tuple[Turn, ...]) -> Prompt:
@@ -85,7 +97,7 @@ def question(row: Row) -> Messages:
     """
     own = _own_question(row)
     lead = split_pair(row)[0] if {"chosen", "rejected"} <= row.keys() else []
-    if lead and ROLE_NAMES.get(str(lead[0][0]).lower()) == "assistant":
+    if lead and ROLE_NAMES.get(str(lead[0].role).lower()) == "assistant":
         messages = own + lead  # the answers go on from where the prompt ends
     else:
         messages = lead or own  # a lead that begins as conversations do repeats the prompt
@@ -106,7 +118,8 @@ def split_pair(row: Row) -> tuple[Messages, Any, Any]:
     """
     chosen, rejected = row["chosen"], row["rejected"]
     if isinstance(chosen, str) and isinstance(rejected, str) and not any(column in row for column, _ in QUESTIONS):
-        if not TALK.match(chosen.lstrip()):
+        if not TALK.match(chosen):
+            _check_columns(row)
             return _split_texts(chosen, rejected)
         chosen, rejected = _talk(chosen), _talk(rejected)
     lead, better = _split_answer(chosen)
@@ -121,7 +134,7 @@ def answer_text(answer: Any) -> str:
 
     Raises ValueError when it is missing or empty, or is not the assistant's.
     """
-    if isinstance(answer, dict) and "text" in answer:
+    if isinstance(answer, dict) and "text" in answer and answer.get("type") in TEXT_PARTS:
         answer = answer["text"]
     lead, text = _split_answer(answer)
     if lead:
@@ -135,47 +148,74 @@ def _split_answer(answer: Any) -> tuple[Messages, Any]:
         answer = [answer]
     if not isinstance(answer, list) or not any(isinstance(item, dict) for item in answer):
         return [], answer
-    *lead, (role, text) = read_messages(answer)
-    if ROLE_NAMES.get(str(role).lower()) != "assistant":
-        raise ValueError(f"an answer must be the assistant's, found the role {role!r}")
-    return lead, text
+    *lead, last = read_messages(answer)
+    if ROLE_NAMES.get(str(last.role).lower()) != "assistant":
+        raise ValueError(f"an answer must be the assistant's, found the role {last.role!r}")
+    return lead, content_text(last.content)
 
 
 def _talk(text: str) -> list[dict[str, str]]:
-    """The messages of a text in which every turn begins on a line with its speaker."""
+    """The messages of a text in which every turn begins with its speaker."""
     _, *parts = TALK.split(text)
+    if len(parts) == 2:
+        _, *parts = TALK_LINES.split(text)
     return [{"role": role, "content": said} for role, said in zip(parts[::2], parts[1::2], strict=True)]
+
+
+def _check_columns(row: Row) -> None:
+    """Raises ValueError if a row has a column of text that may be the prompt, so that none need be guessed."""
+    others = [name for name, value in row.items() if isinstance(value, str) and value.strip() and name not in ASIDE]
+    if others:
+        raise ValueError(f"no known column holds the prompt; if one of {sorted(others)} does, call it prompt")
 
 
 def _split_texts(chosen: str, rejected: str) -> tuple[Messages, str, str]:
     """Two texts with the same beginning: it is the prompt, up to its last space so as not to halve a word."""
+    if chosen.strip() == rejected.strip():
+        raise Skipped(EQUAL)
     pairs = zip(chosen, rejected, strict=False)
     shared = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     if match := UP_TO_LAST_SPACE.match(shared):
         shared = match[0]
     if not shared.strip():
         raise ValueError("chosen and rejected begin differently, so there is no prompt; give it in a column prompt")
-    return [("user", shared)], chosen[len(shared) :], rejected[len(shared) :]
+    return [Said("user", shared)], chosen[len(shared) :], rejected[len(shared) :]
 
 
 def _post(row: Row) -> Messages:
-    return [("user", post_text(row.get("info", row)))]
+    return [Said("user", post_text(row.get("info", row)))]
 
 
 def _column(name: str) -> tuple[str, Callable[[Row], Messages]]:
-    return name, lambda row: [("user", row[name])]
+    return name, lambda row: [Said("user", row[name])]
+
+
+def _asked(name: str) -> tuple[str, Callable[[Row], Messages]]:
+    def ask(row: Row) -> Messages:
+        check_context(row, name)
+        return read_prompt(row[name]) if name == "prompt" else [Said("user", row[name])]
+
+    return name, ask
+
+
+def _doccano(name: str) -> tuple[str, Callable[[Row], Messages]]:
+    return name, lambda row: [*earlier_turns(row), Said("user", row[name])]
 
 
 #: Columns that hold a prompt, and how to read it; the first that a row has counts.
 QUESTIONS: tuple[tuple[str, Callable[[Row], Messages]], ...] = (
-    ("prompt", lambda row: read_prompt(row["prompt"])),
+    _asked("prompt"),
     ("messages", lambda row: read_messages(row["messages"])),
     ("conversations", lambda row: read_messages(row["conversations"])),
+    ("contents", lambda row: read_messages(row["contents"])),
     ("instruction", alpaca_question),
     ("info", _post),
     ("post", _post),
+    _asked("question"),
+    _asked("query"),
     _column("article"),
     _column("original_text"),
     _column("orignal_text"),  # so spelt in published files
-    ("text", lambda row: [*earlier_turns(row), ("user", row["text"])]),  # doccano
+    *(_doccano(name) for name in DOCCANO_TEXTS),
+    _asked("input"),
 )

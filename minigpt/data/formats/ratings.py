@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..examples import RatedAnswer
-from .loader import CorpusLoader, Parsed
+from .loader import CorpusLoader
 from .prompts import answer_text, prompt_of
-from .rows import Row, Skipped, group_of, located_rows, parse_rows
+from .reading import Reading, Row, Skipped
+from .rows import Examples, group_of, parse_rows
 
 #: Columns of the answer and of its score; the first that a row has counts.
 ANSWERS = ("completion", "answer", "response", "summary", "sum_text", "output")
@@ -17,7 +18,7 @@ SCORES = ("score", "rating")
 
 
 class RatingCorpus(CorpusLoader):
-    """Rated answers of a .jsonl or .json file, or of a folder of them: a prompt, a column of `ANSWERS`, and
+    """Rated answers of the rows of a file or folder: a prompt, a column of `ANSWERS`, and
 
     * a number in a column of `SCORES`, such as a mark from 1 to 5,
     * or `label`, true or false, which count as 1 and 0,
@@ -26,18 +27,18 @@ class RatingCorpus(CorpusLoader):
     The group is the prompt; a column `split` is the publisher's own split.
     """
 
-    layout = "a .jsonl or .json file of rated answers (or a folder of such files)"
+    layout = "rows of rated answers (.jsonl, .json, .csv, or a folder of such files)"
 
     @classmethod
-    def parse(cls, path: Path) -> Parsed:
-        return parse_rows(located_rows(path), lambda row: [to_rated_answer(row)])
+    def load(cls, path: Path, reading: Reading) -> Examples:
+        return parse_rows(reading.records(path), lambda record: [to_rated_answer(record.row)], reading)
 
 
 def to_rated_answer(row: Row) -> RatedAnswer:
     """The rated answer in one row.
 
     Raises ValueError with a sentence when a part is missing or the score is no finite number,
-    and Skipped when nobody gave a score or the post is lost.
+    and Skipped when nobody gave a score, the answer is empty or the post is lost.
     """
     column = next((name for name in ANSWERS if name in row), None)
     if column is None:

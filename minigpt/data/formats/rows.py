@@ -1,76 +1,34 @@
-"""Rows of human feedback, whatever they hold: faults are named by their place, and the split is the publisher's."""
+"""Rows of any kind become examples to train on and to validate with: by the publisher's split where there is one."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from ...errors import UserError
 from ..examples import Turn
-from .jsonl import archived, read_rows
-from .loader import Parsed
+from .reading import HELD_OUT, Reading, Record, Row
 
-Row = Mapping[str, Any]
-#: How the names of the splits that are not to be learned from begin: valid1, validation, dev, test, …
-HELD_OUT = ("valid", "dev", "test")
+#: Examples to train on, and those to validate with; None where the publisher gives none.
+Examples = tuple[list[Any], list[Any] | None]
 
 
-class Skipped(ValueError):
-    """A row that is no mistake and yet nothing to learn from. It is counted under this reason."""
-
-
-@contextmanager
-def located(where: str) -> Iterator[None]:
-    """Turn a ValueError about the row at `where` into a UserError that says so; a Skipped goes through."""
-    try:
-        yield
-    except Skipped:
-        raise
-    except ValueError as error:
-        raise UserError(f"{where}: {error}; mend the row or delete it.") from error
-
-
-def located_rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """The rows of a .jsonl or .json file, or of all such files in a folder or ZIP, each with its `file:line`."""
-    files = [path]
-    if path.suffix.lower() == ".zip":
-        files = archived(path, (".jsonl", ".json"))
-    elif path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".jsonl", ".json"))
-        if not files:
-            raise UserError(f"{path} holds no .jsonl or .json file; put the rows there, one object a line.")
-    for file in files:
-        for line, row in read_rows(file):
-            yield f"{file}:{line}", row
-
-
-def parse_rows(
-    rows: Iterable[tuple[str, Row]], read: Callable[[Row], Iterable[Any]], dropped: Counter[str] | None = None
-) -> Parsed:
-    """The examples that `read` finds in each row, split as the rows' column `split` says.
+def parse_rows(records: Iterable[Record], read: Callable[[Record], Iterable[Any]], reading: Reading) -> Examples:
+    """The examples that `read` finds in each row, split as the rows' column `split` or their files' names say.
 
     Where rows to train on and rows to validate are both present, the latter stay out of training. A validation
     example whose group is also trained on would be recognised rather than judged: it is left out and counted.
     """
-    dropped = Counter() if dropped is None else dropped
     train: list[Any] = []
     valid: list[Any] = []
-    for where, row in rows:
-        try:
-            with located(where):
-                examples = read(row)
-        except Skipped as reason:
-            dropped[str(reason)] += 1
-        else:
-            side = valid if is_held_out(row) else train
-            side += examples
+    for record in records:
+        side = valid if record.held_out or is_held_out(record.row) else train
+        with reading.row(record.where):
+            side += list(read(record))  # all of a row or nothing
     if not train or not valid:
-        return Parsed(train + valid, dropped=dropped)
-    return Parsed(train, unseen(valid, train, dropped) or None, dropped)
+        return train + valid, None
+    return train, unseen(valid, train, reading.dropped) or None
 
 
 def unseen(valid: Iterable[Any], train: Iterable[Any], dropped: Counter[str]) -> list[Any]:

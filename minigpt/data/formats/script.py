@@ -17,8 +17,6 @@ What the character itself says between the others' lines is the assistant's turn
 
 from __future__ import annotations
 
-import csv
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,13 +26,17 @@ from typing import Any, ClassVar
 
 from ...errors import UserError, nearest
 from ..examples import Conversation, Turn
-from .jsonl import read_text
-from .loader import CorpusLoader, Parsed
+from .loader import CorpusLoader
+from .reading import Reading
+from .rows import Examples
+from .table import open_table, table_fields
 
 COLUMNS = (
     "id", "episode_id", "number", "raw_text", "timestamp_in_ms", "speaking_line", "character_id", "location_id",
     "raw_character_text", "raw_location_text", "spoken_words", "normalized_text", "word_count",
 )  # fmt: skip
+#: Those without which there is no telling who says what, and when; what groups scenes comes on top.
+NEEDED = ("episode_id", "number", "speaking_line", "character_id", "raw_character_text", "spoken_words")
 #: How the file is called in a folder; the second is its name in the collection it was first published in.
 FILES = ("script_lines.csv", "simpsons_script_lines.csv")
 CONTEXT_LINES = 3
@@ -42,8 +44,6 @@ GROUP_BY = ("episode_id", "location_id")
 #: Of so many windows in which one other person speaks, one is told without that name: people who chat are alone with
 #: the character, and do not begin with "Bart Simpson:".
 NAMELESS_EVERY = 2
-#: A row begins with the numbers of its line and its episode; any other line of the file goes on with the row before.
-ROW_START = re.compile(r'"?\d+(?:\.0)?"?,"?\d')
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,9 @@ class ScriptCorpus(CorpusLoader):
     Rows may come in any order. A scene is a stretch of spoken lines that agree in the columns `group_by`; a heading,
     a row that nobody speaks, ends it too. `speaker` is a name as in `raw_character_text`; whoever shares its
     `character_id` speaks as that character. Without a name it is the one who most often has something to answer.
-    Rows that are not 13 columns, headings, lines without words, lines that answer nobody (the first of a scene) and
-    lines that the file repeats with less of their context are left out and counted. The group is the episode.
+    Rows that are not as wide as the header, headings, lines without words, lines that answer nobody (the first of a
+    scene) and lines that the file repeats with less of their context are left out and counted. The group is the
+    episode.
     """
 
     #: What a model of a script reads of a chat: as much as it has learned to.
@@ -89,18 +90,22 @@ class ScriptCorpus(CorpusLoader):
         return corpus
 
     @classmethod
-    def parse(
-        cls, path: Path, speaker: str = "", context_lines: int = CONTEXT_LINES, group_by: str = ",".join(GROUP_BY)
-    ) -> Parsed:
-        dropped: Counter[str] = Counter()
-        windows = list(read_windows(path, context_lines, group_by.split(","), dropped))
+    def load(
+        cls,
+        path: Path,
+        reading: Reading,
+        speaker: str = "",
+        context_lines: int = CONTEXT_LINES,
+        group_by: str = ",".join(GROUP_BY),
+    ) -> Examples:
+        windows = list(read_windows(path, context_lines, group_by.split(","), reading))
         character = find_character(windows, speaker)
         spoken = [window for window in windows if window.line.character == character]
         answers = [window for window in spoken if window.context]
         kept = without_repeats(answers)
-        dropped["lines that answer nobody"] += len(spoken) - len(answers)
-        dropped["repeated lines"] += len(answers) - len(kept)
-        return Parsed([conversation(window, n) for n, window in enumerate(kept)], dropped=+dropped)
+        reading.drop("lines that answer nobody", len(spoken) - len(answers))
+        reading.drop("repeated lines", len(answers) - len(kept))
+        return [conversation(window, n) for n, window in enumerate(kept)], None
 
 
 def conversation(window: Window, number: int) -> Conversation:
@@ -129,21 +134,22 @@ def read_windows(
     path: Path,
     context_lines: int = CONTEXT_LINES,
     group_by: Sequence[str] = GROUP_BY,
-    dropped: Counter[str] | None = None,
+    reading: Reading | None = None,
 ) -> Iterator[Window]:
     """A window for every spoken line of the script, in the order of the story."""
     if context_lines < 1:
         raise UserError(f"context_lines is {context_lines}; an answer needs at least 1 line before it.")
-    for scene in read_scenes(path, group_by, Counter() if dropped is None else dropped):
+    for scene in read_scenes(path, group_by, reading or Reading()):
         for n, line in enumerate(scene):
             yield Window(tuple(scene[max(0, n - context_lines) : n]), line)
 
 
-def read_scenes(path: Path, group_by: Sequence[str], dropped: Counter[str]) -> Iterator[list[Line]]:
+def read_scenes(path: Path, group_by: Sequence[str], reading: Reading) -> Iterator[list[Line]]:
     """The spoken lines of each scene, in the order of the story."""
     if unknown := [name for name in group_by if name not in COLUMNS]:
         raise UserError(f"group_by: there is no column {unknown[0]!r}{nearest(unknown[0], COLUMNS)}.")
-    rows = sorted(read_rows(path, dropped), key=lambda row: (number(row["episode_id"]), number(row["number"])))
+    rows = list(read_rows(path, group_by, reading))
+    rows.sort(key=lambda row: (number(row["episode_id"]), number(row["number"])))
     headings = 0
 
     def scene_of(row: dict[str, str]) -> tuple[str, ...]:
@@ -153,7 +159,7 @@ def read_scenes(path: Path, group_by: Sequence[str], dropped: Counter[str]) -> I
         return (row["episode_id"], *(row[name] for name in group_by), str(headings))
 
     for _, scene in groupby(rows, scene_of):
-        lines = [line for row in scene if (line := spoken_line(row, dropped)) is not None]
+        lines = [line for row in scene if (line := spoken_line(row, reading)) is not None]
         if lines:
             yield lines
 
@@ -163,62 +169,45 @@ def is_heading(row: dict[str, str]) -> bool:
     return row["speaking_line"].lower() != "true" and not row["raw_character_text"]
 
 
-def spoken_line(row: dict[str, str], dropped: Counter[str]) -> Line | None:
+def spoken_line(row: dict[str, str], reading: Reading) -> Line | None:
     words, speaker = " ".join(row["spoken_words"].split()), " ".join(row["raw_character_text"].split())
     if is_heading(row):
-        dropped["scene headings"] += 1
+        reading.drop("scene headings")
     elif not words or not speaker or row["speaking_line"].lower() != "true":
-        dropped["lines without words or speaker"] += 1
+        reading.drop("lines without words or speaker")
     else:
         return Line(row["episode_id"], speaker, row["character_id"] or speaker, words)
     return None
 
 
-def read_rows(path: Path, dropped: Counter[str]) -> Iterator[dict[str, str]]:
-    """The rows by column; those that do not come out as 13 columns are counted.
-
-    The published file has rows with quotation marks that nobody closes. A CSV reader would take everything up to the
-    next mark for one field; here each row is read by itself, so that a broken one takes no other with it.
-    """
-    path = next((path / name for name in FILES if (path / name).is_file()), path)
+def read_rows(path: Path, group_by: Sequence[str], reading: Reading) -> Iterator[dict[str, str]]:
+    """The rows by column; those that do not come out as wide as the header are counted: the published file has some
+    with quotation marks that nobody closes."""
+    path = next((file for name in FILES for file in (path / name, path / f"{name}.gz") if file.is_file()), path)
     if path.is_dir():
         raise UserError(f"{path} holds no {FILES[0]}; ScriptCorpus expects {ScriptCorpus.layout}.")
-    first, *lines = read_text(path).split("\n")
-    header = next(csv.reader([first]), [])
-    if missing := [name for name in COLUMNS if name not in header]:
-        raise UserError(f"{path}:1: the column {missing[0]} is missing; a script has {', '.join(COLUMNS)}.")
-    records: list[str] = []
-    for line in lines:
-        if ROW_START.match(line):
-            records.append(line)
-        elif line and records:
-            records[-1] += f"\n{line}"
-    broken = 0
-    for record in records:
-        fields = split_fields(record, len(header))
-        if fields is None:
+    table = open_table(reading.text(path))
+    if missing := [name for name in (*NEEDED, *group_by) if name not in table.columns]:
+        raise UserError(
+            f"{path}:{table.start}: the column {missing[0]} is missing; a script has {', '.join(COLUMNS)}"
+            + ("; say with group_by what else parts scenes." if missing[0] in group_by else ".")
+        )
+    count = broken = 0
+    for _, fields in table_fields(table):
+        count += 1
+        if isinstance(fields, str):
             broken += 1
             continue
         # R writes NA where nothing is known.
-        row = {name: "" if field == "NA" else field.strip() for name, field in zip(header, fields, strict=True)}
-        for name in ("episode_id", "character_id", "location_id"):
+        row = {name: "" if field == "NA" else field.strip() for name, field in zip(table.columns, fields, strict=True)}
+        for name in {"episode_id", "character_id", *group_by}:
             row[name] = row[name].removesuffix(".0")  # a column of whole numbers with gaps, once saved by pandas
         yield row
-    if 2 * broken >= len(records):
-        raise UserError(f"{path}:2: {broken:,} of {len(records):,} rows are broken; a row has {len(header)} columns.")
-    dropped["badly quoted rows"] += broken
-
-
-def split_fields(record: str, columns: int) -> list[str] | None:
-    """The fields of one row, its quotation marks doubled, as is usual, or after a backslash; None if neither fits."""
-    for escaping in ({"doublequote": True}, {"doublequote": False, "escapechar": "\\"}):
-        try:
-            (fields,) = csv.reader([record], strict=True, **escaping)
-        except (csv.Error, ValueError):
-            continue
-        if len(fields) == columns:
-            return fields
-    return None
+    if 2 * broken >= count:
+        wide = len(table.columns)
+        raise UserError(f"{path}:{table.start + 1}: {broken:,} of {count:,} rows are broken; a row has {wide} columns.")
+    reading.rows += count
+    reading.drop("badly quoted rows", broken)
 
 
 def number(text: str) -> float:

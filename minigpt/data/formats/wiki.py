@@ -11,8 +11,10 @@ from pathlib import Path
 
 from ...errors import UserError
 from ..examples import Document
-from .jsonl import read_text
-from .loader import CorpusLoader, Parsed
+from ..source import ending
+from .loader import CorpusLoader
+from .reading import READERS, Reading
+from .rows import Examples
 
 ENDINGS = ("tokens", "raw", "txt")
 HEADING = re.compile(r"((?:= )+)(.*[^ =].*?)((?: =)+)")
@@ -36,25 +38,29 @@ class WikiCorpus(CorpusLoader):
     layout = "a folder with wiki.train.tokens and wiki.valid.tokens (or .raw, or train.txt and valid.txt)"
 
     @classmethod
-    def parse(cls, path: Path) -> Parsed:
+    def load(cls, path: Path, reading: Reading) -> Examples:
         if path.is_file():
-            return Parsed(list(articles(path)))
+            return list(articles(path, reading)), None
         train, valid = _split_file(path, "train"), _split_file(path, "valid")
         if train is None:
             raise UserError(f"{path} holds no wiki.train.tokens; WikiCorpus expects {cls.layout}.")
-        return Parsed(list(articles(train)), None if valid is None else list(articles(valid)))
+        return list(articles(train, reading)), None if valid is None else list(articles(valid, reading))
 
 
 def _split_file(folder: Path, split: str) -> Path | None:
+    """The file of a split, by its published name, or else the one text file that has the split in its name."""
     names = [f"{stem}.{ending}" for stem in (f"wiki.{split}", split) for ending in ENDINGS]
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    exact = [folder / name for name in names]
+    others = [file for file in sorted(folder.glob(f"*{split}*")) if ending(file)[1:] in (*ENDINGS, "jsonl")]
+    return next((file for file in exact if file.is_file()), others[0] if len(others) == 1 else None)
 
 
-def articles(path: Path) -> Iterator[Document]:
+def articles(path: Path, reading: Reading) -> Iterator[Document]:
     """The articles of one WikiText file, in order. Raises UserError where there is not a single title."""
     title, count = "", 0
     body: list[str] = []
-    for is_title, line in _lines(path):
+    lines = _lines(path, reading)
+    for is_title, line in _with_titles(lines):
         if is_title:
             count += 1
             if body:
@@ -62,20 +68,39 @@ def articles(path: Path) -> Iterator[Document]:
             title, body = line.strip("= "), []
         body.append(line)
     if not count:
+        like = [number for number, line in enumerate(lines, start=1) if heading_level(line) == 1]
+        if like:
+            raise UserError(
+                f"{path}:{like[0]}: {len(like):,} lines look like titles of articles, but the blank lines around them "
+                "are missing, by which WikiText tells them; get a copy that has them."
+            )
         raise UserError(
             f"{path}:1: no article title such as ' = Albert Einstein = ' in the file; is it WikiText? "
             "Plain text is read by TextCorpus."
         )
+    reading.rows += count
     yield _document(title, count, body)
 
 
-def _lines(path: Path) -> Iterator[tuple[bool, str]]:
+def _lines(path: Path, reading: Reading) -> list[str]:
+    """The lines of a file; one of rows, as the datasets library exports it, has each line in the column text."""
+    if ending(path) in READERS:
+        lines = []
+        for record in reading.records(path):
+            if not isinstance(record.row.get("text"), str):
+                raise UserError(f'{record.where}: expected {{"text": "…"}}, a line of WikiText in each row.')
+            lines.append(record.row["text"])
+        return lines
+    return reading.text(path).split("\n")
+
+
+def _with_titles(published: list[str]) -> Iterator[tuple[bool, str]]:
     """The non-blank lines, stripped, each with whether it is the title of an article.
 
     A title has one `=` on each side and stands between blank lines. The blank lines matter:
     the legends of some tables break into lines such as ' = Wins ; L = ' in the middle of an article.
     """
-    lines = ["", *(line.strip() for line in read_text(path).split("\n")), ""]
+    lines = ["", *(line.strip() for line in published), ""]
     for before, line, after in zip(lines, lines[1:], lines[2:], strict=False):
         if line:
             yield heading_level(line) == 1 and not before and not after, line
