@@ -8,34 +8,31 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..config import setting, validate
 
 NEVER = float("-inf")
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is chosen. The defaults draw from the model's own distribution; temperature 0 is greedy."""
+    """How the next token is chosen. The defaults draw from the model's own distribution; temperature 0 is greedy.
 
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    repetition_penalty: float = 1.0
-    no_repeat_ngram: int = 0
-    seed: int = 0
+    `minimum`, `maximum`, `above` and `below` are what a value must keep to; `most` is the largest one that is of any
+    use, and where the chat page's sliders end.
+    """
+
+    temperature: float = setting(
+        1.0, "below 1 is safer, above 1 wilder, 0 always takes the likeliest token", minimum=0, most=2
+    )
+    top_k: int = setting(0, "draw from this many of the likeliest tokens; 0 is all of them", minimum=0, most=200)
+    top_p: float = setting(1.0, "draw from the fewest tokens that reach this probability together", above=0, maximum=1)
+    min_p: float = setting(0.0, "leave out tokens less likely than this share of the likeliest", minimum=0, below=1)
+    repetition_penalty: float = setting(1.0, "above 1, tokens already used become less likely", minimum=1, most=2)
+    no_repeat_ngram: int = setting(0, "never write the same n tokens in a row twice; 0 allows it", minimum=0, most=10)
+    seed: int = setting(0, "the same seed and settings give the same answer", minimum=0, most=2**31 - 1)
 
     def __post_init__(self) -> None:
-        for name, good, must in [
-            ("temperature", self.temperature >= 0, "at least 0"),
-            ("top_k", self.top_k >= 0, "at least 0 (0 keeps every token)"),
-            ("top_p", 0 < self.top_p <= 1, "above 0 and at most 1"),
-            ("min_p", 0 <= self.min_p < 1, "at least 0 and below 1"),
-            ("repetition_penalty", self.repetition_penalty >= 1, "at least 1 (1 is no penalty)"),
-            ("no_repeat_ngram", self.no_repeat_ngram >= 0, "at least 0 (0 allows every repetition)"),
-        ]:
-            if not good:
-                raise UserError(f"{name} is {getattr(self, name)}; it must be {must}.")
+        validate(self)
 
 
 GREEDY = Sampling(temperature=0.0)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import traceback
 from typing import Any
 
 from flask import Flask, Response, json
+from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from ..errors import UserError
@@ -55,11 +57,31 @@ def busy(retry_after: int = 1) -> ApiError:
     return ApiError(429, "busy", "The model has all hands full; try again shortly.", retry_after=max(1, retry_after))
 
 
+def refusal(error: ValidationError) -> ApiError:
+    """Which field of a request is wrong, and how, in pydantic's words; the first one only."""
+    first = error.errors(include_url=False)[0]
+    where = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"] if part not in ("one", "several")
+    ).removeprefix(".")
+    if first["type"] == "json_invalid":
+        return ApiError(400, "bad_json", f"The body is not valid JSON: {first['ctx']['error']}.")
+    if first["type"] == "unknown_field":
+        name = f"{where}.{first['ctx']['name']}".removeprefix(".")[:80].encode("ascii", "backslashreplace").decode()
+        return ApiError(400, "unknown_field", f"unknown field {name}{first['ctx']['hint']}", name)
+    if first["type"] == "missing":
+        return ApiError(400, "missing_field", f"{where} is missing.", where)
+    must = re.sub(r"^\w+ should", "must", first["msg"]).replace(" after validation", "")
+    either = " or an array" if first["loc"][-1:] == ("one",) and first["type"].endswith("_type") else ""
+    return bad_value(f"{where or 'The body'} {must}{either}.", where or None)
+
+
 def as_api_error(error: Exception) -> ApiError:
     """What the client may know of any exception. An unexpected one goes to the log, under an id, without its message:
     that could quote what somebody typed."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, ValidationError):
+        return refusal(error)
     if isinstance(error, HTTPException):
         status = error.code or 500
         return ApiError(status, CODES.get(status, "http"), error.description or error.name)

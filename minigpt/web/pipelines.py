@@ -3,71 +3,77 @@ and what only reads waits for its turn at the bench."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..alignment.reward_model import RewardModel
 from ..model.checkpoint import PREVIOUS
 from ..pipeline import FeatureExtraction, Reward, Sentiment, TextGeneration, batched
+from . import bodies
 from .errors import ApiError, bad_value
 from .model_cache import Entry
-from .service import Body, Service
+from .service import Service
 
 Results = list[Any]
 
 
 class Pipelines:
-    """Bodies are those of the routes' tables, already checked; results have Hugging Face's shapes."""
+    """Results have Hugging Face's shapes."""
 
     def __init__(self, service: Service) -> None:
         self.service, self.shelf = service, service.shelf
 
-    def generate(self, body: Body, gone: Callable[[], bool]) -> Results:
+    def generate(self, body: bodies.Generate, gone: Callable[[], bool]) -> Results:
         """Texts gone on with, or a conversation answered."""
-        inputs, messages, count = body["inputs"], body["messages"], body["num_return_sequences"]
-        if (inputs is None) == (messages is None):
+        if (body.inputs is None) == (body.messages is None):
             raise bad_value("give either inputs or messages.", "inputs")
-        if count > 1 and not body["do_sample"]:
+        if body.num_return_sequences > 1 and not body.do_sample:
             raise bad_value("without do_sample all sequences would be the same.", "num_return_sequences")
-        prompts = inputs if isinstance(inputs, list) else [inputs or messages]
-        texts = self._write([prompt for prompt in prompts for _ in range(count)], body, gone)
-        write = TextGeneration(self.shelf.open(body["model"]).chat)
+        messages = [message.model_dump() for message in body.messages or []]
+        prompts: list[Any] = body.inputs if isinstance(body.inputs, list) else [body.inputs or messages]
+        texts = self._write([prompt for prompt in prompts for _ in range(body.num_return_sequences)], body, gone)
+        write = TextGeneration(self.shelf.open(body.model).chat)
         results = [
-            [write.result(prompt, text, body["return_full_text"]) for text in some]
-            for prompt, some in zip(prompts, batched(texts, count), strict=True)
+            [write.result(prompt, text, body.return_full_text) for text in some]
+            for prompt, some in zip(prompts, batched(texts, body.num_return_sequences), strict=True)
         ]
-        return results if isinstance(inputs, list) else results[0]
+        return results if isinstance(body.inputs, list) else results[0]
 
-    def _write(self, prompts: list[Any], body: Body, gone: Callable[[], bool]) -> list[str]:
+    def _write(self, prompts: Sequence[Any], body: bodies.Generate, gone: Callable[[], bool]) -> list[str]:
         """What follows each prompt, all of them written side by side."""
-        wanted = {**body, "min_p": 0.0, "no_repeat_ngram": 0, "max_tokens": body["max_new_tokens"]}
-        if not body["do_sample"]:
-            wanted["temperature"] = 0.0
-        seed = self.service.sampling(wanted).seed
+        decoding = {
+            "temperature": body.temperature if body.do_sample else 0.0, "top_k": body.top_k, "top_p": body.top_p,
+            "repetition_penalty": body.repetition_penalty, "max_tokens": body.max_new_tokens,
+        }  # fmt: skip
+        seed = body.seed if body.seed is not None else self.service.draw_seed()
         chats = [[{"role": "user", "content": p}] if isinstance(p, str) else p for p in prompts]
-        bodies = [{**wanted, "messages": chat, "seed": (seed + i) % (1 << 31)} for i, chat in enumerate(chats)]
+        wanted = [
+            bodies.Generation.model_validate({"messages": chat, "seed": (seed + i) % (1 << 31), **decoding})
+            for i, chat in enumerate(chats)
+        ]
         try:
-            replies = self.service.side_by_side([(one, None) for one in bodies], "pipe", gone)
+            replies = self.service.side_by_side([(one, body.model) for one in wanted], "pipe", gone)
         except ApiError as error:
-            if body["inputs"] is not None and error.param == "messages":
+            if body.inputs is not None and error.param == "messages":
                 error.param = "inputs"
             raise
         return [reply.loaded.tokenizer.decode(reply.ids) for reply in replies]
 
-    def sentiment(self, body: Body) -> Results:
+    def sentiment(self, body: bodies.Sentiment) -> Results:
         """The label of each text."""
-        classify = Sentiment(self._judge(body["model"], labels=True))
-        return self._read(lambda: classify(body["inputs"], top_k=body["top_k"]))
+        classify = Sentiment(self._judge(body.model, labels=True))
+        return self._read(lambda: classify(body.inputs, top_k=body.top_k))
 
-    def reward(self, body: Body) -> Results:
+    def reward(self, body: bodies.Reward) -> Results:
         """The reward of each answer to its prompt."""
-        judge = Reward(self._judge(body["model"], labels=False))
-        return self._read(lambda: judge(body["inputs"]))
+        judge = Reward(self._judge(body.model, labels=False))
+        inputs = body.model_dump()["inputs"]
+        return self._read(lambda: judge(inputs))
 
-    def features(self, body: Body) -> Results:
+    def features(self, body: bodies.Features) -> Results:
         """The last layer's output for each token of each text."""
-        look = FeatureExtraction(self.shelf.open(body["model"]).chat)
-        return self._read(lambda: look(body["inputs"]))
+        look = FeatureExtraction(self.shelf.open(body.model).chat)
+        return self._read(lambda: look(body.inputs))
 
     def _read(self, pipeline: Callable[[], Results]) -> Results:
         try:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..data.tokenizer import TextStream
 from .engine import Drawn, Ended, Ticket
@@ -24,8 +25,9 @@ class Piece:
 class Reply:
     """One answer while it is written. Going through it yields pieces; afterwards the fields say how it ended.
 
-    `forced` are token ids that the answer begins with, `trim` leaves out the space before its first word, `short` says
-    that the context had no room for all the tokens that were asked for.
+    `begin` are token ids that the answer begins with, `trim` leaves out the space before its first word, `short` says
+    that the context had no room for all the tokens that were asked for. With a `chat_id` it is to be stored, as the
+    answer to the messages `asked`.
     """
 
     def __init__(
@@ -36,26 +38,29 @@ class Reply:
         kind: str,
         seed: int,
         dropped: int = 0,
-        forced: Sequence[int] = (),
+        begin: Sequence[int] = (),
         stops: Sequence[str] = (),
         trim: bool = True,
         short: bool = False,
+        chat_id: str | None = None,
+        asked: Sequence[dict[str, Any]] = (),
     ) -> None:
         self.loaded, self.ticket, self.seed, self.dropped, self.stops = loaded, ticket, seed, dropped, stops
+        self.chat_id, self.asked = chat_id, asked
         self.id = f"{kind}-{secrets.token_hex(12)}"
         self.created = int(time.time())
         self.started = time.monotonic()
-        self.ids = list(forced)
+        self.ids = list(begin)
         self.new_tokens = 0
         self.text = ""
         self.finish_reason: str | None = None
         self.note: str | None = None
         self.stop_string = False  # whether a stop string ended it
-        self.prompt_tokens = len(ticket.job.ids) - len(forced)
+        self.prompt_tokens = len(ticket.job.ids) - len(begin)
         self._written = TextStream(loaded.tokenizer)
         self._short = short
         self._trim, self._held, self._drawn = trim, "", list[Drawn]()
-        for token in forced:
+        for token in begin:
             self._held += self._written.feed(token)
 
     @property

@@ -24,6 +24,7 @@ from ..data.examples import Turn
 from ..errors import UserError
 from ..files import write_atomically
 from . import exports
+from .bodies import as_turns
 from .errors import ApiError, as_api_error
 from .service import Service
 from .settings import Command
@@ -230,7 +231,7 @@ class Retraining:
         else:
             pairs: list[tuple[Sequence[Turn], str]] = []
             for vote in measure:
-                turns = self.service.turns(vote)
+                turns = as_turns(vote["messages"])
                 pairs += [(turns, answer) for answer in exports.better_and_worse(vote)]
             with self.service.shelf.bench():
                 scores = reward.model.score(pairs)

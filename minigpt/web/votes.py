@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..data.fulltext import snippet
+from ..model.sampling import CHATTY
+from . import bodies
 from .errors import ApiError
 from .model_cache import SHIPPED
 from .replies import Reply
-from .service import Body, Service
+from .service import Json, Service
 from .store import Row
 
 TRIES = 4  # for two answers that differ
@@ -20,7 +22,7 @@ class Votes:
     def __init__(self, service: Service) -> None:
         self.service, self.store = service, service.store
 
-    def pair(self, body: Body, gone: Callable[[], bool]) -> Body:
+    def pair(self, body: bodies.Pair, gone: Callable[[], bool]) -> Json:
         """Two answers to one prompt, sides drawn by chance, names kept for after the vote."""
         first, second = self._models(body)
         for attempt in range(TRIES):
@@ -30,18 +32,18 @@ class Votes:
                 break
         if self.service.rng.random() < 0.5:
             left, right = right, left
-        asked = [{"role": turn.role, "content": turn.text} for turn in self.service.turns(body)]
+        asked = [{"role": turn.role, "content": turn.text} for turn in body.turns]
         number = self.store.add_pair(asked, left, right)
         out = {"pair_id": number, "left": {"text": left["text"]}, "right": {"text": right["text"]}}
         same = {"same": True} if left["text"] == right["text"] else {}
         return {**out, "dropped": max(reply.dropped for reply in replies), **same}
 
-    def _models(self, body: Body) -> tuple[str, str]:
+    def _models(self, body: bodies.Pair) -> tuple[str, str]:
         """The named models; else the current one against one drawn from the older ones, or against itself."""
         entries = self.service.shelf.entries()
-        current = self.service.shelf.find(body["model"])
-        if body["other"] is not None:
-            return current.name, self.service.shelf.find(body["other"]).name
+        current = self.service.shelf.find(body.model)
+        if body.other is not None:
+            return current.name, self.service.shelf.find(body.other).name
         older = [
             entry.name
             for entry in entries.values()
@@ -53,23 +55,25 @@ class Votes:
         ]
         return current.name, self.service.rng.choice(older or [current.name])
 
-    def _answers(self, body: Body, models: tuple[str, str], attempt: int, gone: Callable[[], bool]) -> list[Reply]:
+    def _answers(
+        self, body: bodies.Pair, models: tuple[str, str], attempt: int, gone: Callable[[], bool]
+    ) -> list[Reply]:
         """Both answers, written side by side with different seeds; greedy ones are drawn at a temperature if needed."""
-        seed = body["seed"]
-        drawn = {"temperature": 0.7} if attempt and body["temperature"] == 0 else {}
+        seed = body.seed
+        drawn = {"temperature": CHATTY.temperature} if attempt and body.temperature == 0 else {}
         seeds = [None if seed is None else (seed + 2 * attempt + side) % (1 << 31) for side in range(2)]
-        bodies = [{**body, "seed": own, **drawn} for own in seeds]
-        replies = self.service.side_by_side(list(zip(bodies, models, strict=True)), "pair", gone)
+        wanted = [body.model_copy(update={"seed": own, **drawn}) for own in seeds]
+        replies = self.service.side_by_side(list(zip(wanted, models, strict=True)), "pair", gone)
         if any(reply.note == "stopped" for reply in replies):
             raise ApiError(503, "stopped", "The pair was not finished.")
         return replies
 
-    def vote(self, body: Body) -> Body:
+    def vote(self, body: bodies.Vote) -> Json:
         """Keep a vote, then say who had written what. Scoring comes after: the vote is safe before it."""
-        number = self.store.add_vote(body["pair_id"], body["vote"])
-        pair = self.store.pair(body["pair_id"])
+        number = self.store.add_vote(body.pair_id, body.vote)
+        pair = self.store.pair(body.pair_id)
         assert pair is not None
-        turns = self.service.turns(pair)
+        turns = bodies.as_turns(pair["messages"])
         scores, reward = self.service.judge.scores(turns, [pair["left_text"], pair["right_text"]])
         return {
             "vote_id": number,
@@ -79,18 +83,18 @@ class Votes:
             "counts": self.counts(),
         }
 
-    def thumb(self, body: Body) -> Body:
-        thumb = None if body["thumb"] == "none" else body["thumb"]
-        if not self.store.set_thumb(body["answer_id"], thumb):
+    def thumb(self, body: bodies.Thumb) -> Json:
+        thumb = None if body.thumb == "none" else body.thumb
+        if not self.store.set_thumb(body.answer_id, thumb):
             raise ApiError(404, "not_found", "There is no such answer.", "answer_id")
-        return body
+        return body.model_dump()
 
     def counts(self) -> Row:
         counts = self.store.counts()
         needed = max(0, self.service.settings.retrain_votes - counts["since_training"])
         return {**counts, "needed": needed}
 
-    def stats(self, days: int) -> Body:
+    def stats(self, days: int) -> Json:
         """Answers, votes, wins and thumbs for each day and model of the last `days` days, and for each model in all."""
         since = f"-{days - 1} days"
         events = self.store.rows(EVENTS)
@@ -114,7 +118,7 @@ class Votes:
             "counts": self.counts(),
         }
 
-    def search(self, words: str, limit: int) -> Body:
+    def search(self, words: str, limit: int) -> Json:
         """Stored answers and voted pairs that hold the words."""
         found, indexed = self.store.search(words, limit)
         results = []

@@ -8,9 +8,15 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from minigpt import Sampling
+from minigpt.web import Settings
+from minigpt.web.bodies import BeamSearch, Decoding, limits
+from minigpt.web.openapi import settings_of
 
 STATIC = Path(__file__).parents[2] / "minigpt" / "web" / "static"
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".json": "application/json",
@@ -33,14 +39,10 @@ def model(name: str, stage: str, **more: Any) -> Body:
 
 
 MODELS = [model(f"tinytown/{stage}", stage) for stage in ("pretrain", "sft", "reward", "ppo")]
-NUMBERS = [("temperature", 0.7, 0, 2), ("top_p", 0.9, 0, 1), ("top_k", 0, 0, 200), ("min_p", 0, 0, 1),
-           ("repetition_penalty", 1, 1, 2), ("no_repeat_ngram", 0, 0, 10), ("max_tokens", 80, 1, 4096),
-           ("seed", None, 0, 2**31 - 1)]  # fmt: skip
-WHOLE = ("top_k", "no_repeat_ngram", "max_tokens", "seed")
 SETTINGS = {
-    "version": "0", "default_model": "tinytown/sft", "limits": {}, "languages": ["en", "zh-Hans"],
-    "decoding": [{"name": n, "type": "integer" if n in WHOLE else "number", "default": d, "minimum": low,
-                  "maximum": high, "meaning": n} for n, d, low, high in NUMBERS],
+    "version": "0", "default_model": "tinytown/sft", "languages": ["en", "zh-Hans"],
+    "decoding": settings_of(Decoding), "beam": settings_of(BeamSearch), "limits": limits(Settings()),
+    "sampling": asdict(Sampling()),
     "examples": ["When does the ship sail?", "Who is the baker?"],
     "sources": {"chat": {"file": "minigpt/chat.py", "line": 1}},
 }  # fmt: skip

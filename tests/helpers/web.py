@@ -91,6 +91,18 @@ def error_of(response) -> dict:
     return body["error"]
 
 
+def body_schema(described: dict, operation: dict) -> dict:
+    """The schema of an operation's request body in an OpenAPI document, which names it in its components."""
+    return resolved(described, operation["requestBody"]["content"]["application/json"]["schema"])
+
+
+def resolved(described: dict, schema: dict) -> dict:
+    """The schema itself, where a reference stands for it."""
+    for name in schema.get("$ref", "#").split("/")[1:]:
+        described = described[name]
+    return described if "$ref" in schema else schema
+
+
 def deadline(seconds: float) -> Iterator[None]:
     """Goes on for so many seconds at most, then fails: for waiting until something is so."""
     end = time.monotonic() + seconds

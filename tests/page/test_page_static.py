@@ -81,10 +81,23 @@ def test_every_used_word_exists_and_every_word_is_used():
 
 
 def test_every_setting_is_explained():
-    tables = pytest.importorskip("minigpt.web.routes.tables")
+    bodies = pytest.importorskip("minigpt.web.bodies")
     for language, words in WORDS.items():
-        for name in [*tables.DECODING, "beam_width", "length_penalty"]:
+        for name in [*bodies.Decoding.model_fields, *bodies.BeamSearch.model_fields]:
             assert f"setting.{name}" in words and f"setting.{name}.meaning" in words, f"{language}: {name}"
+
+
+def test_the_servers_limits_and_defaults_stand_in_no_script():
+    """They come with /api/settings; a second copy would go on saying what the server has long changed."""
+    bodies, web = pytest.importorskip("minigpt.web.bodies"), pytest.importorskip("minigpt.web")
+    limits = {limit for limit in bodies.limits(web.Settings()).values() if limit > 9}
+    limits |= {limit - 1 for limit in limits} | {limit * 3 // 4 for limit in limits}
+    for name in ("chat.js", "conversation.js", "limits.js", "reply.js", "reproduce.js", "settings.js"):
+        numbers = {int(number) for number in re.findall(r"(?<![\w.])\d+(?![\w.])", SCRIPTS[name])}
+        assert not numbers & limits, name
+        settings = "|".join(["default", "minimum", "maximum", *bodies.Decoding.model_fields])
+        assert not re.search(rf"\b({settings}): [1-9.]", SCRIPTS[name]), name
+    assert not re.search(r'\smaxlength="|type="number"[^>]*\smax="', HTML)
 
 
 # Safety.

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from helpers.web import ScriptedEngine, make_app
+from helpers.web import ScriptedEngine, body_schema, make_app, resolved
 
 pytest_plugins = ["helpers.web_fixtures"]
 REQUESTS = 5000
@@ -22,24 +22,24 @@ HOSTILE: list[Any] = [
 TEXTS = ["How are you?", "Where is the market?", "", "x", "天气", "a b c d e f g" * 20]
 
 
-def made_up(schema: dict[str, Any], rng: random.Random, hostility: float) -> Any:
+def made_up(described: dict[str, Any], schema: dict[str, Any], rng: random.Random, hostility: float) -> Any:
     """A value that a schema allows; now and then, one that it does not."""
     if rng.random() < hostility:
         return rng.choice(HOSTILE)
-    if "anyOf" in schema:
-        return made_up(rng.choice(schema["anyOf"]), rng, hostility)
+    schema = resolved(described, schema)
+    if "oneOf" in schema:
+        return made_up(described, rng.choice(schema["oneOf"]), rng, hostility)
     if "enum" in schema:
         return rng.choice(schema["enum"])
-    kinds = schema.get("type", "null")
-    kind = kinds if isinstance(kinds, str) else kinds[0]
+    kind = schema["type"]
     if kind == "object":
         known = schema.get("properties", {})
         wanted = [n for n in known if n in schema.get("required", ()) or rng.random() < 0.3]
-        made = {name: made_up(known[name], rng, hostility) for name in wanted}
+        made = {name: made_up(described, known[name], rng, hostility) for name in wanted}
         return made | ({"unknown": 1} if rng.random() < hostility else {})
     if kind == "array":
         length = rng.randint(schema.get("minItems", 0), min(schema.get("maxItems", 4), 4))
-        return [made_up(schema["items"], rng, hostility) for _ in range(length)]
+        return [made_up(described, schema["items"], rng, hostility) for _ in range(length)]
     if kind == "string":
         if "pattern" in schema:
             return rng.choice(["town/sft", "town/ppo", "shipped/sft", "town/none", "abc"])
@@ -48,7 +48,8 @@ def made_up(schema: dict[str, Any], rng: random.Random, hostility: float) -> Any
         return rng.randint(int(schema.get("minimum", 0)), min(int(schema.get("maximum", 9)), 60))
     if kind == "number":
         return rng.uniform(schema.get("minimum", 0), schema.get("maximum", 1))
-    return rng.random() < 0.5 if kind == "boolean" else None
+    assert kind == "boolean", schema
+    return rng.random() < 0.5
 
 
 @pytest.mark.parametrize("hostility", [0.0, 0.02, 0.3])
@@ -65,14 +66,13 @@ def test_no_request_breaks_the_server(models, tokenizer, tmp_path, hostility):
         query = []
         for parameter in operation["parameters"]:
             if parameter["in"] == "query" and (parameter["required"] or rng.random() < 0.5):
-                query.append((parameter["name"], made_up(parameter["schema"], rng, hostility)))
+                query.append((parameter["name"], made_up(described, parameter["schema"], rng, hostility)))
             elif parameter["in"] == "path":
                 text = str(rng.choice(HOSTILE)) if rng.random() < hostility else rng.choice(["town", "sft", "c1"])
                 path = path.replace(f"{{{parameter['name']}}}", quote(text, safe="", errors="replace") or "x")
         data = None
-        if body := operation.get("requestBody"):
-            schema = body["content"]["application/json"]["schema"]
-            data = json.dumps(made_up(schema, rng, hostility)).encode()
+        if "requestBody" in operation:
+            data = json.dumps(made_up(described, body_schema(described, operation), rng, hostility)).encode()
             if rng.random() < hostility / 3:
                 data = data[: rng.randrange(len(data) + 1)]
         url = f"{path}?{urlencode(query, errors='replace')}" if query else path

@@ -7,7 +7,7 @@ import json
 import pytest
 from helpers.web import QUESTION, ScriptedEngine, chat, error_of, make_app
 
-from minigpt.web.routes import tables
+from minigpt.web.bodies import CHARACTERS
 
 pytest_plugins = ["helpers.web_fixtures"]
 
@@ -80,8 +80,8 @@ def test_characters_and_bytes_are_counted(client):
     def asked(text, role="assistant"):
         return chat(client, messages=[{"role": role, "content": text}, *QUESTION], max_tokens=1)
 
-    assert asked("é" * tables.CHARACTERS).status_code == 200
-    assert error_of(asked("é" * (tables.CHARACTERS + 1)))["param"] == "messages[0].content"
+    assert asked("é" * CHARACTERS).status_code == 200
+    assert error_of(asked("é" * (CHARACTERS + 1)))["param"] == "messages[0].content"
     assert asked("Hi", role="robot").status_code == 400
     head = json.dumps({"messages": QUESTION, "max_tokens": 1})
     for size, status in ((65536, 200), (65537, 413)):

@@ -10,6 +10,7 @@ from helpers.web import (
     CONTEXT,
     QUESTION,
     ScriptedEngine,
+    body_schema,
     chat,
     error_of,
     make_app,
@@ -20,9 +21,10 @@ from helpers.web import (
 
 from minigpt import Sampling, Turn, generate
 from minigpt.model.checkpoint import load_model
+from minigpt.web.bodies import Decoding
 from minigpt.web.engine import Ended
 from minigpt.web.replies import Reply
-from minigpt.web.routes import page, tables
+from minigpt.web.routes import page
 
 pytest_plugins = ["helpers.web_fixtures"]
 
@@ -269,7 +271,7 @@ def test_the_description_is_of_all_routes_and_no_others(app, client):
     operations = [operation for methods in described["paths"].values() for operation in methods.values()]
     assert all(operation["summary"] for operation in operations)
     assert len({operation["operationId"] for operation in operations}) == len(operations)
-    schema = described["paths"]["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = body_schema(described, described["paths"]["/v1/chat/completions"]["post"])
     assert schema["required"] == ["messages"] and schema["additionalProperties"] is False
     assert schema["properties"]["top_k"]["maximum"] == 200
 
@@ -281,12 +283,12 @@ GIVEN = {"messages": QUESTION, "models": ["town/sft", "town/ppo"], "inputs": "a"
 
 
 def test_every_route_names_the_field_that_is_missing_or_unknown(client):
-    described = client.get("/openapi.json").get_json()["paths"]
+    described = client.get("/openapi.json").get_json()
     seen = 0
-    for path, methods in described.items():
+    for path, methods in described["paths"].items():
         if "requestBody" not in methods.get("post", {}):
             continue
-        schema = methods["post"]["requestBody"]["content"]["application/json"]["schema"]
+        schema = body_schema(described, methods["post"])
         body = {name: GIVEN[name] for name in schema.get("required", ())}
         response = client.post(path, json=body | {"unheard_of": 1})
         assert response.status_code == 400 and error_of(response)["param"] == "unheard_of", path
@@ -315,7 +317,7 @@ def test_health_does_not_wait_for_the_model(models, tmp_path):
 def test_the_page_is_told_what_it_needs(client):
     known = client.get("/api/settings").get_json()
     assert known["default_model"] == "town/ppo"
-    assert {entry["name"] for entry in known["decoding"]} == set(tables.DECODING) - {"stop"}
+    assert {entry["name"] for entry in known["decoding"]} == set(Decoding.model_fields) - {"stop"}
     assert known["languages"] == sorted(file.stem for file in page.STATIC.glob("i18n/*.json"))
     for source in known["sources"].values():
         line = (Path(__file__).parents[2] / source["file"]).read_text(encoding="utf-8").splitlines()[source["line"] - 1]

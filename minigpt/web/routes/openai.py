@@ -8,15 +8,15 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from .. import bodies
 from ..engine import Drawn
 from ..model_cache import Entry
 from ..replies import Reply
 from ..runs import public_card
 from ..schema import takes
-from ..service import Body, Service
+from ..service import Json, Service
 from ..settings import Settings
 from ..sse import Frames, client_gone, frame, stream
-from . import tables
 
 
 def make(service: Service, settings: Settings) -> Blueprint:
@@ -24,50 +24,51 @@ def make(service: Service, settings: Settings) -> Blueprint:
 
     @openai.get("/v1/models")
     @takes()
-    def models() -> Body:
+    def models() -> Json:
         """The models that can be named, in the order of their names."""
         entries = service.shelf.entries()
         return {"object": "list", "data": [_model(entry, entries, service) for entry in entries.values()]}
 
     @openai.get("/v1/models/<recipe>/<folder>")
     @takes()
-    def model(recipe: str, folder: str) -> Body:
+    def model(recipe: str, folder: str) -> Json:
         """One model."""
         entry = service.shelf.find(f"{recipe}/{folder}")
         return _model(entry, service.shelf.entries(), service)
 
     @openai.post("/v1/chat/completions")
-    @takes(tables.CHAT)
-    def chat(body: Body) -> Body | Response:
+    @takes()
+    def chat(body: bodies.Chat) -> Json | Response:
         """Answer a conversation."""
-        wanted = body["logprobs"] or body["top_logprobs"] > 0
-        reply = service.chat({**body, "top": body["top_logprobs"] if wanted else -1})
-        answer = Chat(service, reply, body, wanted)
-        if body["stream"]:
+        wanted = body.logprobs or body.top_logprobs > 0
+        top = body.top_logprobs if wanted else -1
+        reply = service.chat(body, body.model, begin=body.answer_ids, top=top, chat_id=body.chat_id)
+        answer = Chat(service, reply, body, logprobs=wanted)
+        if body.stream:
             return stream(answer.frames(), settings.ping_seconds, reply.ticket.cancel)
         return answer.whole()
 
     @openai.post("/v1/completions")
-    @takes(tables.COMPLETION)
-    def complete(body: Body) -> Body | Response:
+    @takes()
+    def complete(body: bodies.Completion) -> Json | Response:
         """Go on with a text."""
-        wanted = body["logprobs"] is not None
-        reply = service.complete({**body, "top": body["logprobs"] if wanted else -1})
-        answer = Completion(service, reply, body, wanted)
-        if body["stream"]:
+        reply = service.complete(body)
+        answer = Completion(service, reply, body, logprobs=body.logprobs is not None)
+        answer.echo = body.prompt if body.echo else ""
+        if body.stream:
             return stream(answer.frames(), settings.ping_seconds, reply.ticket.cancel)
         return answer.whole()
 
     @openai.post("/api/stop")
-    @takes(tables.STOP)
-    def stop(body: Body) -> Body:
+    @takes()
+    def stop(body: bodies.Stop) -> Json:
         """Stop a running answer."""
-        return {"stopped": service.stop(body["id"])}
+        return {"stopped": service.stop(body.id)}
 
     return openai
 
 
-def _model(entry: Entry, entries: dict[str, Entry], service: Service) -> Body:
+def _model(entry: Entry, entries: dict[str, Entry], service: Service) -> Json:
     parent = entry.card.get("parent")
     parents = [e.name for e in entries.values() if parent and e.card.get("sha256") == parent]
     return {
@@ -93,35 +94,36 @@ class Answer:
 
     object = chunk_object = ""
 
-    def __init__(self, service: Service, reply: Reply, body: Body, logprobs: bool) -> None:
-        self.service, self.reply, self.body, self.logprobs = service, reply, body, logprobs
+    def __init__(self, service: Service, reply: Reply, body: bodies.Streaming, *, logprobs: bool) -> None:
+        self.service, self.reply, self.logprobs = service, reply, logprobs
+        self.usage_apart = body.stream_options.include_usage
         self.tick = service.settings.tick_seconds
         self.gone = client_gone()
 
-    def choice(self, text: str, drawn: Iterable[Drawn], *, whole: bool, finish_reason: str | None) -> Body:
+    def choice(self, text: str, drawn: Iterable[Drawn], *, whole: bool, finish_reason: str | None) -> Json:
         raise NotImplementedError
 
-    def opening(self) -> Body | None:
+    def opening(self) -> Json | None:
         """A choice to begin a stream with, before there is any text."""
         return None
 
-    def head(self, chunk: bool) -> Body:
+    def head(self, chunk: bool) -> Json:
         reply = self.reply
         kind = self.chunk_object if chunk else self.object
         return {"id": reply.id, "object": kind, "created": reply.created, "model": reply.loaded.entry.name}
 
-    def usage(self) -> Body:
+    def usage(self) -> Json:
         prompt, new = self.reply.prompt_tokens, self.reply.new_tokens
         return {"usage": {"prompt_tokens": prompt, "completion_tokens": new, "total_tokens": prompt + new}}
 
-    def info(self, answer_id: int | None) -> Body:
+    def info(self, answer_id: int | None) -> Json:
         """What OpenAI has no field for."""
         reply = self.reply
         about = {"seed": reply.seed, "dropped": reply.dropped, "ids": reply.ids, "note": reply.note}
-        chat_id = self.body.get("chat_id")
-        return {"minigpt": {**about, "answer_id": answer_id, "chat_id": chat_id, "seconds": round(reply.seconds, 3)}}
+        kept = {"answer_id": answer_id, "chat_id": reply.chat_id}
+        return {"minigpt": {**about, **kept, "seconds": round(reply.seconds, 3)}}
 
-    def whole(self) -> Body:
+    def whole(self) -> Json:
         """The finished answer."""
         drawn: list[Drawn] = []
         answer_id = None
@@ -129,7 +131,7 @@ class Answer:
             for piece in self.reply.pieces(self.tick, self.gone):
                 drawn += piece.drawn if piece else []
         finally:
-            answer_id = self.service.finish(self.reply, self.body)
+            answer_id = self.service.finish(self.reply)
         choice = self.choice(self.reply.text, drawn, whole=True, finish_reason=self.reply.finish_reason)
         return {**self.head(chunk=False), "choices": [choice], **self.usage(), **self.info(answer_id)}
 
@@ -146,19 +148,18 @@ class Answer:
                     new = piece and {**head, "choices": [self._chunk(piece.text, piece.drawn)]}
                     yield frame(new) if new else None
             finished = True
-            answer_id = self.service.finish(reply, self.body)
-            apart = bool((self.body["stream_options"] or {}).get("include_usage"))
+            answer_id = self.service.finish(reply)
             last = {**head, "choices": [self._chunk("", [], reply.finish_reason)], **self.info(answer_id)}
-            yield frame(last if apart else {**last, **self.usage()})
-            if apart:
+            yield frame(last if self.usage_apart else {**last, **self.usage()})
+            if self.usage_apart:
                 yield frame({**head, "choices": [], **self.usage()})
             yield frame("[DONE]")
         finally:
             reply.ticket.cancel()
             if not finished:
-                self.service.finish(reply, self.body)
+                self.service.finish(reply)
 
-    def _chunk(self, text: str, drawn: list[Drawn], finish_reason: str | None = None) -> Body:
+    def _chunk(self, text: str, drawn: list[Drawn], finish_reason: str | None = None) -> Json:
         return self.choice(text, drawn, whole=False, finish_reason=finish_reason)
 
 
@@ -167,21 +168,21 @@ class Chat(Answer):
 
     object, chunk_object = "chat.completion", "chat.completion.chunk"
 
-    def opening(self) -> Body:
+    def opening(self) -> Json:
         delta = {"role": "assistant", "content": ""}
         return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
 
-    def choice(self, text: str, drawn: Iterable[Drawn], *, whole: bool, finish_reason: str | None) -> Body:
+    def choice(self, text: str, drawn: Iterable[Drawn], *, whole: bool, finish_reason: str | None) -> Json:
         logprobs = {"content": [self._logprob(d) for d in drawn]} if self.logprobs else None
-        said: Body = {"content": text} if text or whole else {}
+        said: Json = {"content": text} if text or whole else {}
         part = {"message": {"role": "assistant", **said}} if whole else {"delta": said}
         return {"index": 0, **part, "logprobs": logprobs, "finish_reason": finish_reason}
 
-    def _logprob(self, drawn: Drawn) -> Body:
+    def _logprob(self, drawn: Drawn) -> Json:
         best = [self._token(token, logprob) for token, logprob in drawn.alternatives]
         return {**self._token(drawn.token, drawn.logprob), "top_logprobs": best}
 
-    def _token(self, token: int, logprob: float | None) -> Body:
+    def _token(self, token: int, logprob: float | None) -> Json:
         text = self.reply.loaded.tokenizer.decode([token])
         return {"token": text, "logprob": logprob, "bytes": [*text.encode("utf-8", "replace")]}
 
@@ -190,16 +191,17 @@ class Completion(Answer):
     """A text that goes on."""
 
     object = chunk_object = "text_completion"
+    echo = ""  # what the text begins with
     _offset = 0
 
-    def choice(self, text: str, drawn: Iterable[Drawn], *, whole: bool, finish_reason: str | None) -> Body:
+    def choice(self, text: str, drawn: Iterable[Drawn], *, whole: bool, finish_reason: str | None) -> Json:
         logprobs = self._logprobs(list(drawn)) if self.logprobs else None
-        if self.body["echo"] and (whole or not self._offset):
-            text = self.body["prompt"] + text
+        if whole or not self._offset:
+            text = self.echo + text
         self._offset += len(text)
         return {"index": 0, "text": text, "logprobs": logprobs, "finish_reason": finish_reason}
 
-    def _logprobs(self, drawn: list[Drawn]) -> Body:
+    def _logprobs(self, drawn: list[Drawn]) -> Json:
         decode = self.reply.loaded.tokenizer.decode
         tokens = [decode([d.token]) for d in drawn]
         offsets, at = [], self._offset

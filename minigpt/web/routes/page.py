@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Generator
@@ -16,17 +17,16 @@ from ...alignment.reward_model import RewardModel
 from ...data.truncation import fit
 from ...model.generate import beam_search
 from ...model.gpt import explicit_attention
-from ...model.sampling import adjust
+from ...model.sampling import Sampling, adjust
+from .. import bodies, retrain, votes
 from .. import inspect as look
-from .. import retrain, votes
 from .. import runs as training
 from ..errors import ApiError
-from ..openapi import describe
+from ..openapi import describe, settings_of
 from ..schema import takes
-from ..service import Body, Service
+from ..service import Json, Service
 from ..settings import Settings
 from ..sse import Frames, client_gone, frame, stream
-from . import tables
 
 STATIC = Path(__file__).parents[1] / "static"
 
@@ -74,7 +74,7 @@ def make(service: Service, settings: Settings) -> Blueprint:
 
     @page.get("/health")
     @takes()
-    def health() -> tuple[Body, int]:
+    def health() -> tuple[Json, int]:
         """Whether the server is ready; it neither loads nor waits for anything."""
         running, waiting = service.shelf.queue()
         about = {"models": service.shelf.loaded(), "device": settings.device,
@@ -89,45 +89,39 @@ def make(service: Service, settings: Settings) -> Blueprint:
 
     @page.get("/openapi.json")
     @takes()
-    def openapi() -> Body:
+    def openapi() -> Json:
         """This description."""
         return describe(current_app)
 
     @page.get("/api/settings")
     @takes()
-    def known() -> Body:
+    def known() -> Json:
         """What the page needs to know before it shows anything."""
         entries = service.shelf.entries()
         default = service.shelf.default(entries)
         asked = service.judge.reference(entries[default]) if default else None
-        decoding = [
-            {"name": name, "type": field.type, "default": field.default, "meaning": field.meaning,
-             "minimum": field.minimum if field.above is None else field.above,
-             "maximum": field.maximum if field.below is None else field.below}
-            for name, field in tables.DECODING.items()
-            if name != "stop"
-        ]  # fmt: skip
         return {
             "version": __version__,
             "default_model": default,
-            "decoding": decoding,
-            "limits": tables.limits(settings),
+            "decoding": settings_of(bodies.Decoding),
+            "beam": settings_of(bodies.BeamSearch),
+            "sampling": dataclasses.asdict(Sampling()),
+            "limits": bodies.limits(settings),
             "examples": asked.card.get("questions", []) if asked else [],
             "sources": _sources(),
             "languages": _languages(),
         }
 
     @page.post("/api/compare")
-    @takes(tables.COMPARE)
-    def compare(body: Body) -> Body | Response:
+    @takes()
+    def compare(body: bodies.Compare) -> Json | Response:
         """One prompt answered by several models, with reward and distance from the SFT model."""
-        service.turns(body)  # a mistake is told before the stream begins
-        for name in body["models"]:
+        for name in body.models:  # a mistake is told before the stream begins
             service.shelf.find(name)
         events = service.compare(body, client_gone())
-        if body["stream"]:
+        if body.stream:
             return stream(_compare_frames(events), settings.ping_seconds)
-        columns: dict[int, Body] = {}
+        columns: dict[int, Json] = {}
         seed = 0
         for event in events:
             if event is not None and event[0] == "column":
@@ -137,39 +131,39 @@ def make(service: Service, settings: Settings) -> Blueprint:
         return {"seed": seed, "columns": [columns[i] for i in sorted(columns)]}
 
     @page.post("/api/tokens")
-    @takes(tables.TOKENS)
-    def tokens(body: Body) -> Body:
+    @takes()
+    def tokens(body: bodies.Tokens) -> Json:
         """What the model read, and its choices at each token of an answer."""
         return service.tokens(body)
 
     @page.post("/api/attention")
-    @takes(tables.ATTENTION)
-    def attention(body: Body) -> Body:
+    @takes()
+    def attention(body: bodies.Attention) -> Json:
         """Where one attention head looks."""
         return service.attention(body)
 
     @page.post("/api/beam")
-    @takes(tables.BEAM)
-    def beam(body: Body) -> Body:
+    @takes()
+    def beam(body: bodies.Beam) -> Json:
         """A beam search as a tree."""
         return service.beam(body)
 
     @page.post("/api/tokenize")
-    @takes(tables.TOKENIZE)
-    def tokenize(body: Body) -> Body:
+    @takes()
+    def tokenize(body: bodies.Tokenize) -> Json:
         """A text or a conversation in tokens."""
         return service.tokenize(body)
 
     @page.post("/api/score")
-    @takes(tables.SCORE)
-    def score(body: Body) -> Body:
+    @takes()
+    def score(body: bodies.Score) -> Json:
         """The reward of given answers."""
         return service.score(body)
 
     return page
 
 
-def _compare_frames(events: Generator[tuple[str, Body] | None, None, None]) -> Frames:
+def _compare_frames(events: Generator[tuple[str, Json] | None, None, None]) -> Frames:
     with contextlib.closing(events):
         for event in events:
             yield None if event is None else frame(event[1], event[0])
@@ -182,7 +176,7 @@ def _languages() -> list[str]:
     return [stem for stem in stems if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", stem)]
 
 
-def _sources() -> dict[str, Body]:
+def _sources() -> dict[str, Json]:
     """File and line of what computes each panel."""
     root = Path(__file__).parents[3]
     out = {}

@@ -9,6 +9,7 @@ import { sentence } from "./errors.js";
 import { History } from "./history.js";
 import { language, t } from "./i18n.js";
 import { inspect } from "./inside.js";
+import { limits } from "./limits.js";
 import { describe, model, offerModels, shelfEvents } from "./models.js";
 import { fetchReply, requestFor } from "./reply.js";
 import { isShown } from "./router.js";
@@ -73,7 +74,7 @@ class Chat {
 
   async send(text, parent = this.conversation.path().at(-1)?.id ?? null) {
     if (this.writing) return;
-    const asked = this.conversation.add(parent, "user", text.trim().slice(0, 4000));
+    const asked = this.conversation.add(parent, "user", text.trim().slice(0, limits.characters));
     await this.answer(asked);
   }
 
@@ -280,7 +281,7 @@ class Chat {
     place.textContent = text;
     show(place);
     clearTimeout(this.toasting);
-    this.toasting = setTimeout(() => show(place, false), 4000);
+    this.toasting = setTimeout(() => show(place, false), 5000);
   }
 }
 

@@ -1,8 +1,7 @@
 // A conversation is a tree: editing a question or asking for another answer grows a branch beside the old one.
 // Each turn remembers which of its children is shown, so the chat on the screen is the path of the chosen ones.
 
-const TURNS = 63;      // what the server takes in one request, less the one that is being written
-const BYTES = 48000;
+import { limits } from "./limits.js";
 
 let counter = 0;
 const letters = (value) => value.toString(36);
@@ -62,11 +61,13 @@ export class Conversation {
   messages(turn) {
     const all = [];
     for (let one = turn; one; one = this.turns.get(one.parent)) {
-      if (one.content.trim()) all.unshift({ role: one.role, content: one.content.slice(0, 4000) });
+      if (one.content.trim()) all.unshift({ role: one.role, content: one.content.slice(0, limits.characters) });
     }
+    const most = limits.messages - 1;        // one less, for the answer that is being written
+    const room = 0.75 * limits.body;         // the settings have to fit in as well
     let bytes = 0;
     const size = (message) => new TextEncoder().encode(JSON.stringify(message)).length;
-    const first = all.findLastIndex((message, i) => all.length - i > TURNS || (bytes += size(message)) > BYTES);
+    const first = all.findLastIndex((message, i) => all.length - i > most || (bytes += size(message)) > room);
     return all.slice(Math.min(first + 1, all.length - 1));
   }
 

@@ -6,6 +6,7 @@ import { compareView } from "./compare.js";
 import { $, $$ } from "./dom.js";
 import { knowLanguages, startLanguage } from "./i18n.js";
 import { insideView } from "./inside.js";
+import { knowLimits } from "./limits.js";
 import { loadModels } from "./models.js";
 import { addView, startRouter } from "./router.js";
 import { knowSettings, startSettings } from "./settings.js";
@@ -26,7 +27,8 @@ async function know() {
   const settings = await call("GET", "/api/settings");
   await loadModels();
   knowLanguages(settings.languages, $("#language"));
-  knowSettings(settings.decoding);
+  knowLimits(settings);
+  knowSettings(settings);
   showSources(settings.sources);
   return settings;
 }

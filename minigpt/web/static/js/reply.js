@@ -3,13 +3,11 @@
 import { call, isAbort, patiently, stream } from "./api.js";
 import { beamSearch, decoding, isBeam, strategyName } from "./settings.js";
 
-const BEAM_TOKENS = 40;  // the server's limit
-
 /** The request of the settings as they stand now. `more` may fix the seed, force first tokens, name the chat. */
 export function requestFor(model, messages, mode, more = {}) {
   const strategy = more.answer_ids ? "sample" : strategyName();  // a beam cannot start in mid-answer
   if (isBeam() && strategy === "beam") {
-    return { path: "/api/beam", strategy, body: { model, messages, mode, ...beamSearch(BEAM_TOKENS) } };
+    return { path: "/api/beam", strategy, body: { model, messages, mode, ...beamSearch() } };
   }
   const body = { model, messages, mode, stream: true, ...decoding(), ...more };
   if (body.seed === null) delete body.seed;

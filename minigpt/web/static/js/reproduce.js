@@ -1,13 +1,10 @@
 // Everything that is needed to get the same answer again: as a request, and as a line of Python.
 
+import { sampling } from "./limits.js";
+
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 const python = (value) => (typeof value === "string" ? JSON.stringify(value)
   : Array.isArray(value) ? `[${value.map(python).join(", ")}]` : String(value));
-
-// What minigpt's Sampling takes if it is not told; see minigpt/sampling.py.
-const DEFAULTS = {
-  temperature: 1, top_k: 0, top_p: 1, min_p: 0, repetition_penalty: 1, no_repeat_ngram: 0, length_penalty: 1,
-};
 
 /** A curl command for the same request. */
 export function asCurl(path, body) {
@@ -22,9 +19,9 @@ export function asPython(body, strategy) {
   const names = strategy === "beam" ? ["beam_width", "length_penalty"] : strategy === "sample"
     ? ["temperature", "top_k", "top_p", "min_p", "seed"] : [];
   for (const name of [...names, "repetition_penalty", "no_repeat_ngram"]) {
-    if (body[name] !== undefined && body[name] !== DEFAULTS[name]) options[name] = body[name];
+    if (body[name] !== undefined && body[name] !== sampling[name]) options[name] = body[name];
   }
   const listed = Object.entries(options).map(([name, value]) => `${name}=${python(value)}`).join(", ");
-  return `from minigpt.checkpoint import load_model\n\nmodel = load_model("trained_models/${body.model}")\n`
+  return `from minigpt.model.checkpoint import load_model\n\nmodel = load_model("trained_models/${body.model}")\n`
     + `print(model.decode(${python(question)}, ${listed}))`;
 }

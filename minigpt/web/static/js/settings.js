@@ -2,17 +2,15 @@
 
 import { $, el, escapeKey, show } from "./dom.js";
 import { has, language, t } from "./i18n.js";
+import { limits } from "./limits.js";
 import { keep, kept } from "./storage.js";
 
 const SLIDERS = new Set(["temperature", "top_p", "min_p", "repetition_penalty"]);
-const BEAM = [
-  { name: "beam_width", type: "integer", default: 3, minimum: 1, maximum: 8 },
-  { name: "length_penalty", type: "number", default: 1, minimum: 0, maximum: 2 },
-];
 const STOP = { name: "stop", type: "array" };
 const FOR_BEAM = new Set(["beam_width", "length_penalty", "max_tokens", "repetition_penalty", "no_repeat_ngram"]);
 const FOR_SAMPLING = new Set(["temperature", "top_p", "top_k", "min_p", "seed"]);
 let known = [];
+let knownOfBeam = [];
 let chosen = kept("decoding", {});
 let strategy = kept("strategy", "sample");
 
@@ -34,12 +32,12 @@ export function decoding() {
 }
 
 /** What /api/beam is sent. */
-export function beamSearch(tokens) {
+export function beamSearch() {
   const body = {};
-  for (const setting of [...BEAM, ...known]) {
+  for (const setting of [...knownOfBeam, ...known]) {
     if (FOR_BEAM.has(setting.name) && value(setting) !== null) body[setting.name] = value(setting);
   }
-  return { ...body, max_tokens: Math.min(body.max_tokens ?? 20, tokens) };
+  return { ...body, max_tokens: Math.min(body.max_tokens, limits.beam_tokens) };
 }
 
 function remember(name, now) {
@@ -49,7 +47,7 @@ function remember(name, now) {
 
 /** The text of an input as the setting's value; null if it does not fit, undefined if it is empty. */
 function read(setting, text) {
-  if (setting.name === "stop") return text.split("\n").filter(Boolean).slice(0, 4);
+  if (setting.name === "stop") return text.split("\n").filter(Boolean).slice(0, limits.stops);
   if (text.trim() === "") return null;
   const now = Number(text);
   const whole = setting.type !== "integer" || Number.isInteger(now);
@@ -91,15 +89,19 @@ function control(setting) {
 function draw() {
   const beam = isBeam();
   const matters = ({ name }) => (beam ? FOR_BEAM.has(name) : strategy === "sample" || !FOR_SAMPLING.has(name));
-  const wanted = [...(beam ? BEAM : []), ...known].filter(matters);
+  const wanted = [...(beam ? knownOfBeam : []), ...known].filter(matters);
   $("#settings-list").replaceChildren(...wanted.map(control));
   $("#setting-strategy").value = strategy;
   $("#strategy-meaning").textContent = t(`strategy.${strategy}.meaning`);
 }
 
-/** Build the panel from what /api/settings says. */
-export function knowSettings(decodingSettings) {
-  known = decodingSettings.some(({ name }) => name === "stop") ? decodingSettings : [...decodingSettings, STOP];
+/** Build the panel, and the beam's form in the view that looks inside, from what /api/settings says. */
+export function knowSettings({ decoding: numbers, beam }) {
+  known = [...numbers, STOP];
+  knownOfBeam = beam;
+  for (const { name, minimum, maximum, default: usual } of beam) {
+    Object.assign($(`[data-setting="${name}"]`), { min: minimum, max: maximum, value: usual });
+  }
   draw();
 }
 
