@@ -1,7 +1,7 @@
 """The settings: a model's shape and a training run's numbers, as dataclasses that flags and recipes fill in.
 
 `--depth` is the one dial: width, heads, learning rate and batch follow from it, and each can be set by hand.
-A help text stands beside each field; `flags.py` turns both into `--help`.
+A help text stands beside each field; `cli.py` turns both into `--help`.
 """
 
 from __future__ import annotations

@@ -139,8 +139,9 @@ def load_recipe(name: str, skip_bad_rows: bool = False) -> Recipe:
                 raise UserError(f"{path}: [{stage}] lacks {needed}.")
         _check_name(path, f"[{stage}] format", values["format"], FORMATS)
         _check_path(path, f"[{stage}] corpus", values["corpus"])
-        for setting, former in [key for key in former_values(STAGES[stage]) if values.get(key[0]) == key[1]]:
-            values[setting] = former_values(STAGES[stage])[setting, former]
+        for (setting, former), now in former_values(STAGES[stage]).items():
+            if values.get(setting) == former:
+                values[setting] = now
     return Recipe(path.stem, model, stages, path.parent if name.endswith(".toml") else None, skip_bad_rows)
 
 

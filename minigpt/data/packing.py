@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import torch
@@ -22,24 +23,27 @@ from .truncation import fit
 IGNORE = -100  # the target that cross-entropy skips
 
 
+class TensorRows:
+    """A dataclass of tensors that have a row for each example: cut, move or reorder them all at once. None stays."""
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        values = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return type(self)(*(None if value is None else change(value) for value in values))
+
+    def rows(self, part: slice | Tensor) -> Self:
+        return self.map(lambda tensor: tensor[part])
+
+    def to(self, device: torch.device) -> Self:
+        return self.map(lambda tensor: tensor.to(device))
+
+
 @dataclass(frozen=True)
-class Batch:
+class Batch(TensorRows):
     """inputs and targets [B, T]; `segments` [B, T] numbers the text within a row, None if rows hold one text."""
 
     inputs: Tensor
     targets: Tensor
     segments: Tensor | None = None
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """The same change made to every tensor."""
-        segments = None if self.segments is None else change(self.segments)
-        return Batch(change(self.inputs), change(self.targets), segments)
-
-    def rows(self, part: slice) -> Batch:
-        return self.map(lambda t: t[part])
-
-    def to(self, device: torch.device) -> Batch:
-        return self.map(lambda t: t.to(device))
 
     def num_targets(self) -> int:
         """How many targets count."""

@@ -7,9 +7,9 @@ mask: it only has to be left out of what is read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .examples import Turn
+from .packing import TensorRows
 from .tokenizer import Tokenizer
 from .truncation import Fitted, fit
 
@@ -54,19 +55,6 @@ def response_mask(starts: Tensor, lengths: Tensor, width: int) -> Tensor:
     """[B, width - 1], True where the next token of rows `width` wide belongs to the answer (its ending included)."""
     index = torch.arange(1, width, device=starts.device)
     return (index >= starts[:, None]) & (index < lengths[:, None])
-
-
-class TensorRows:
-    """A dataclass of tensors that have a row for each example: cut, move or reorder them all at once."""
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
-        return type(self)(*(change(getattr(self, field.name)) for field in fields(self)))  # type: ignore[arg-type]
-
-    def rows(self, part: slice | Tensor) -> Self:
-        return self.map(lambda tensor: tensor[part])
-
-    def to(self, device: torch.device) -> Self:
-        return self.map(lambda tensor: tensor.to(device))
 
 
 @dataclass(frozen=True)

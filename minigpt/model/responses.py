@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from ..data.examples import Prompt, Turn
-from ..data.preferences import TensorRows, response_mask
+from ..data.packing import TensorRows
+from ..data.preferences import response_mask
 from .chat_model import ChatModel
 from .generate import generate
 from .gpt import GPT

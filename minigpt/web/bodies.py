@@ -107,7 +107,7 @@ class Conversation(RequestBody):
     @property
     def turns(self) -> list[Turn]:
         """The turns that count: all of them in a dialogue, the last one alone in question-answer mode."""
-        turns = as_turns([message.model_dump() for message in self.messages])
+        turns = [Turn(message.role, message.content) for message in self.messages]
         return turns[-1:] if self.mode == "qa" else turns
 
 

@@ -168,7 +168,7 @@ def test_settings_are_sent_and_an_answer_can_be_reproduced(quiet, fake):
     page.act("seed")
     shown = page.text(".recipe")
     assert "seed 11" in shown and "curl " in shown and '"seed":11' in shown
-    assert 'model.decode("With settings", strategy="sample"' in shown and "seed=11" in shown
+    assert 'Turn("user", "With settings")' in shown and "Sampling(temperature=0.7" in shown and "seed=11" in shown
     page.choose("#setting-strategy", "greedy")
     page.ask("Greedily")
     assert fake.asked("/v1/chat/completions")[-1]["temperature"] == 0

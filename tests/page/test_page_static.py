@@ -44,6 +44,17 @@ def elements():
     return outline.elements
 
 
+def test_the_report_card_has_the_colours_of_the_page():
+    report = STATIC.parents[1] / "evaluation" / "report" / "style.css"
+    own, pages = (
+        dict(re.findall(r"(--\w+): (light-dark\(.+?\));", text))
+        for text in (report.read_text(encoding="utf-8"), STYLES["base.css"])
+    )
+    shared = own.keys() & pages.keys()
+    assert {"--paper", "--ink", "--muted", "--line"} <= shared
+    assert {name: own[name] for name in shared} == {name: pages[name] for name in shared}
+
+
 # Words.
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import shutil
 import threading
 from collections.abc import Iterator
@@ -72,6 +74,22 @@ def test_the_real_server(real):
 
     page.go("training")
     page.sees("shipped/sft", "#runs")
+
+
+@pytest.mark.parametrize("strategy", ["sample", "greedy", "beam"])
+def test_the_python_behind_an_answer_gives_it_again(real, monkeypatch, strategy):
+    page = real
+    page.one("#settings-button").click()
+    page.choose("#setting-strategy", strategy)
+    page.ask("Where does Max Chase live?")
+    answer = page.text(".turn.assistant .text").strip()
+    page.act("seed")
+    _, program = (block.text for block in page.all(".recipe pre"))
+    monkeypatch.chdir(SHIPPED.parents[1])
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(program, {})
+    assert answer and printed.getvalue().strip() == answer
 
 
 def test_stopping_the_real_server(real):

@@ -17,7 +17,6 @@ from .messages import DOCCANO_TEXTS, alpaca_question, check_context, earlier_tur
 from .reading import Reading, Row, Skipped
 from .rows import Examples, group_of, parse_rows
 from .turns import (
-    ROLE_NAMES,
     SYSTEM_COLUMNS,
     TEXT_PARTS,
     Messages,
@@ -25,6 +24,7 @@ from .turns import (
     content_text,
     read_messages,
     read_prompt,
+    role_of,
     to_turn,
     to_turns,
     with_system,
@@ -97,7 +97,7 @@ def question(row: Row) -> Messages:
     """
     own = _own_question(row)
     lead = split_pair(row)[0] if {"chosen", "rejected"} <= row.keys() else []
-    if lead and ROLE_NAMES.get(str(lead[0].role).lower()) == "assistant":
+    if lead and role_of(lead[0].role) == "assistant":
         messages = own + lead  # the answers go on from where the prompt ends
     else:
         messages = lead or own  # a lead that begins as conversations do repeats the prompt
@@ -149,7 +149,7 @@ def _split_answer(answer: Any) -> tuple[Messages, Any]:
     if not isinstance(answer, list) or not any(isinstance(item, dict) for item in answer):
         return [], answer
     *lead, last = read_messages(answer)
-    if ROLE_NAMES.get(str(last.role).lower()) != "assistant":
+    if role_of(last.role) != "assistant":
         raise ValueError(f"an answer must be the assistant's, found the role {last.role!r}")
     return lead, content_text(last.content)
 

@@ -55,7 +55,7 @@ def with_system(messages: Messages, row: Mapping[str, Any]) -> Messages:
     if isinstance(system, dict):  # Google's
         system = system.get("parts")
     messages = [Said("system", system), *messages]
-    return [said for said in messages if _role(said) != "system" or not _is_empty(said.content)]
+    return [said for said in messages if role_of(said.role) != "system" or not _is_empty(said.content)]
 
 
 def _is_empty(content: Any) -> bool:
@@ -63,16 +63,17 @@ def _is_empty(content: Any) -> bool:
     return text is None or (isinstance(text, str) and not text.strip())
 
 
-def _role(said: Said) -> str | None:
-    return ROLE_NAMES.get(str(said.role).lower())
+def role_of(name: Any) -> str | None:
+    """Our role for what a file calls it; None for a name that is unknown."""
+    return ROLE_NAMES.get(str(name).lower())
 
 
 def trimmed(messages: Messages, mended: Counter[str]) -> Messages:
     """The messages from the first that is not the assistant's (but for a system turn) to the last that is."""
-    opening = messages[:1] if messages and _role(messages[0]) == "system" else []
+    opening = messages[:1] if messages and role_of(messages[0].role) == "system" else []
     rest = messages[len(opening) :]
-    start = next((i for i, said in enumerate(rest) if _role(said) != "assistant"), len(rest))
-    stop = next((i for i in range(len(rest), start, -1) if _role(rest[i - 1]) != "user"), start)
+    start = next((i for i, said in enumerate(rest) if role_of(said.role) != "assistant"), len(rest))
+    stop = next((i for i in range(len(rest), start, -1) if role_of(rest[i - 1].role) != "user"), start)
     if start < stop and (cut := len(rest) - (stop - start)):
         mended[CUT_TURNS] += cut
     return [*opening, *rest[start:stop]]
@@ -92,7 +93,7 @@ def to_turns(messages: Messages) -> tuple[Turn, ...]:
 def to_turn(name: Any, content: Any) -> Turn:
     """One turn, from a role as files name it. Raises ValueError when the role is unknown or there is no text, and
     Skipped for an answer that is empty."""
-    role = ROLE_NAMES.get(str(name).lower())
+    role = role_of(name)
     if role is None:
         raise ValueError(f"unknown role {name!r}, expected one of {', '.join(ROLE_NAMES)}")
     text = content_text(content)

@@ -1,4 +1,4 @@
-// Everything that is needed to get the same answer again: as a request, and as a line of Python.
+// Everything that is needed to get the same answer again: as a request, and as a few lines of Python.
 
 import { sampling } from "./limits.js";
 
@@ -12,16 +12,31 @@ export function asCurl(path, body) {
   return [`curl ${location.origin}${path}`, "-H 'Content-Type: application/json'", data].join(" \\\n  ");
 }
 
-/** The call of minigpt that decodes the same way, for what was asked last. */
+const DRAWN_BY = {
+  beam: ["beam_width", "length_penalty"],
+  greedy: ["temperature"],
+  sample: ["temperature", "top_k", "top_p", "min_p", "seed"],
+};
+
+/** A program that decodes the same way, for what was asked last. */
 export function asPython(body, strategy) {
-  const question = body.messages.at(-1).content;
-  const options = { strategy: strategy === "beam" ? "beam_search" : strategy, max_len: body.max_tokens };
-  const names = strategy === "beam" ? ["beam_width", "length_penalty"] : strategy === "sample"
-    ? ["temperature", "top_k", "top_p", "min_p", "seed"] : [];
-  for (const name of [...names, "repetition_penalty", "no_repeat_ngram"]) {
-    if (body[name] !== undefined && body[name] !== sampling[name]) options[name] = body[name];
-  }
-  const listed = Object.entries(options).map(([name, value]) => `${name}=${python(value)}`).join(", ");
-  return `from minigpt.model.checkpoint import load_model\n\nmodel = load_model("trained_models/${body.model}")\n`
-    + `print(model.decode(${python(question)}, ${listed}))`;
+  const options = [...DRAWN_BY[strategy], "repetition_penalty", "no_repeat_ngram"]
+    .filter((name) => body[name] !== undefined && body[name] !== sampling[name])
+    .map((name) => `${name}=${python(body[name])}`).join(", ");
+  const beam = strategy === "beam";
+  return [
+    `from minigpt.data.examples import ${beam ? "" : "Prompt, "}Turn`,
+    "from minigpt.model.checkpoint import load_model",
+    ...(beam ? ["from minigpt.model.generate import beam_search"]
+      : ["from minigpt.model.responses import respond", "from minigpt.model.sampling import Sampling"]),
+    "",
+    `chat = load_model("trained_models/${body.model}")`,
+    `turns = (Turn("user", ${python(body.messages.at(-1).content)}),)`,
+    `length = min(${body.max_tokens}, chat.context // 2)`,
+    ...(beam ? [
+      "prompt = chat.need_fit(turns, length).ids",
+      `best = beam_search(chat.gpt, prompt, length, stop=chat.stop, ${options})[0]`,
+      "print(chat.tokenizer.decode(best.ids))",
+    ] : [`print(respond(chat, [Prompt(turns)], length, Sampling(${options}))[0].text)`]),
+  ].join("\n");
 }
