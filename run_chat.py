@@ -84,7 +84,7 @@ def serve(arguments: argparse.Namespace) -> None:
     settings = Settings(models=models, default_model=default, device=device, token=arguments.token)
     server = Server(settings, arguments.host, arguments.port)
     log_to_stderr()
-    names = [name for name, entry in server.app.shelf.entries().items() if entry.chats]
+    names = [name for name, entry in server.app.cache.entries().items() if entry.chats]
     print(f"page:      {server.url}")
     print(f"models:    {', '.join(names) or 'none yet; run_pretrain.py makes one'}")
     print(f"votes:     {settings.store_path}")

@@ -4,7 +4,7 @@
     python benchmarks/context.py --recipe persona-simpsons --corpora-dir FOLDER
 
 One and the same model scores held-out lines of the character: after the lines that were really said before, after the
-last of them only, after those of another scene, and after nothing. Where the truth is known, scenes that nobody has
+last of them only, after those of another scene, and after nothing. Where there is a grader, scenes that nobody has
 written yet are also asked twice, the second time with what matters exchanged: does the answer follow? And in chats
 somebody tells it something, hears what it says to that, and asks what it was told: does it remember?
 """
@@ -31,7 +31,7 @@ from minigpt.model.responses import Response, respond, response_batch, token_log
 from minigpt.model.sampling import CHATTY, GREEDY, Sampling
 from minigpt.recipe import load_recipe
 from minigpt.tinytown.script import MATTERS, OWN_FACTS
-from minigpt.tinytown.script_grader import ScriptTruth
+from minigpt.tinytown.script_grader import ScriptGrader
 from minigpt.training.device import detect
 
 AT_ONCE = 64
@@ -86,14 +86,14 @@ def compare(model: ChatModel, conversations: Sequence[Conversation]) -> None:
         print(f"{name:24}{loss:16.3f}{'' if table is real else told:>44}")
 
 
-def follow(model: ChatModel, truth: ScriptTruth, count: int, sampling: Sampling) -> None:
+def follow(model: ChatModel, grader: ScriptGrader, count: int, sampling: Sampling) -> None:
     """Print how often the answer is right before and after what matters is exchanged."""
-    scenes = truth.prompts("lines", count, set(), seed=1)
+    scenes = grader.prompts("lines", count, set(), seed=1)
     exchanged = [
-        type(scene)((Turn("user", truth.grader.changed(scene.turns[0].text) or ""),), scene.group) for scene in scenes
+        type(scene)((Turn("user", grader.scenes.changed(scene.turns[0].text) or ""),), scene.group) for scene in scenes
     ]
     right = [
-        [truth.grade(e.turns, e.text)["right"] == 1 for e in respond(model, prompts, ANSWER_TOKENS, sampling)]
+        [grader.grade(e.turns, e.text)["right"] == 1 for e in respond(model, prompts, ANSWER_TOKENS, sampling)]
         for prompts in (scenes, exchanged)
     ]
     both = sum(a and b for a, b in zip(*right, strict=True))
@@ -104,10 +104,10 @@ def follow(model: ChatModel, truth: ScriptTruth, count: int, sampling: Sampling)
     )
 
 
-def remember(model: ChatModel, truth: ScriptTruth, count: int) -> None:
+def remember(model: ChatModel, grader: ScriptGrader, count: int) -> None:
     """Print how often the second answer of a chat is right, in dialogue and in question-answer mode: what was said
     first, or a fact of the character's own."""
-    rng, star = random.Random(1), truth.grader.star
+    rng, star = random.Random(1), grader.scenes.star
     told: list[Turn] = []
     asked: dict[str, list[Turn]] = {"what it was told before": [], "its own facts": []}
     for _ in range(count):
@@ -122,7 +122,7 @@ def remember(model: ChatModel, truth: ScriptTruth, count: int) -> None:
         for mode, kept in (("dialogue", 3), ("qa", 1)):
             prompts = [Prompt(chat[-kept:]) for chat in chats]
             answers = texts(model, prompts, ANSWER_TOKENS, replace(CHATTY, seed=2))
-            right = sum(truth.grade(chat, text)["right"] for chat, text in zip(chats, answers, strict=True))
+            right = sum(grader.grade(chat, text)["right"] for chat, text in zip(chats, answers, strict=True))
             low, high = wilson_interval(right, count)
             row += f" {right / count:.1%} in mode {mode} ({low:.1%} to {high:.1%})"
         print(f"{row}, {count} chats")
@@ -140,11 +140,11 @@ def main() -> None:
     folder = arguments.model or Path("trained_models") / recipe.name / "sft"
     model = load_model(folder, detect(arguments.device, arguments.dtype).device)
     compare(model, recipe.open_corpus("sft", arguments.corpora_dir).valid)
-    truth = recipe.truth()
-    if isinstance(truth, ScriptTruth):
+    grader = recipe.grader()
+    if isinstance(grader, ScriptGrader):
         for sampling in (GREEDY, Sampling(seed=1)):
-            follow(model, truth, arguments.scenes, sampling)
-        remember(model, truth, arguments.scenes)
+            follow(model, grader, arguments.scenes, sampling)
+        remember(model, grader, arguments.scenes)
 
 
 if __name__ == "__main__":

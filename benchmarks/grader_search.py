@@ -35,7 +35,7 @@ MOST_WORDS = 30
 ADMITTING = ("know", "knows", "idea")
 MARKS = ".!?"
 #: What a judge thinks of a reply to a conversation.
-Judge = Callable[[Sequence[tuple[Sequence[Turn], str]]], list[float]]
+Scorer = Callable[[Sequence[tuple[Sequence[Turn], str]]], list[float]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Tasks:
 class Climber:
     """Changes words at random and keeps what is liked no less; `width` changes are judged at once."""
 
-    def __init__(self, judge: Judge, rng: random.Random, width: int) -> None:
+    def __init__(self, judge: Scorer, rng: random.Random, width: int) -> None:
         self.judge, self.rng, self.width = judge, rng, width
         self.words = sorted(grammar().words())
         self.phrases = [*GOOD_BEFORE, *GOOD_AFTER, *(reply for talk in SMALL_TALK for reply in talk.good)]
@@ -183,18 +183,18 @@ class Climber:
         return self.rng.choice((word, word, word.capitalize(), f"{word}."))
 
 
-def by_grader(town: Town) -> Judge:
+def by_grader(town: Town) -> Scorer:
     """The grader's score. Nothing but all four marks is 1."""
     return lambda replies: [town.grade(turns, reply).score for turns, reply in replies]
 
 
-def by_reward_model(folder: Path) -> Judge:
+def by_reward_model(folder: Path) -> Scorer:
     """A reward model's score, in standard deviations of the SFT model's answers."""
     model = load_reward_model(folder, detect("cpu").device)
     return lambda replies: model.score(replies)
 
 
-def search(judge: Judge, tasks: Sequence[Task], steps: int, width: int, seed: int) -> list[Found]:
+def search(judge: Scorer, tasks: Sequence[Task], steps: int, width: int, seed: int) -> list[Found]:
     """The best wrong reply to each task, the most liked one first."""
     climber = Climber(judge, random.Random(seed), width)
     return sorted((climber.climb(task, steps) for task in tasks), key=lambda found: -found.score)

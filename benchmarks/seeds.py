@@ -4,7 +4,7 @@
     python benchmarks/seeds.py --seeds 2
 
 Every seed has its own answers to compare, its own reward model and its own PPO run, all from the same SFT model. PPO
-meets SFT on questions that it did not practise, both at temperature 1, marked by the town's grader. Failures stay in
+meets SFT on questions that it was not trained on, both at temperature 1, marked by the town's grader. Failures stay in
 the table.
 """
 
@@ -25,7 +25,7 @@ LEAST_WINS, LEAST_GOOD, MOST_RIGHT_LOST, MOST_KL = 0.85, 0.90, 0.02, 8.0
 
 def run_seed(seed: int, questions: int) -> dict[str, object]:
     """Train and judge one seed; a stage that fails leaves its message in the row."""
-    reward, policy, verdict = (HOME / f"{name}-seed-{seed}" for name in ("reward", "ppo", "contest"))
+    reward, policy, verdict = (HOME / f"{name}-seed-{seed}" for name in ("reward", "ppo", "win-rate"))
     own = ["--seed", str(seed), "--restart"]
     commands = [
         ["run_reward.py", "--out", str(reward), *own],

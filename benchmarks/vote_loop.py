@@ -5,8 +5,8 @@
 
 Starts the real server on a copy of the models and does what a student does on the page, by the same requests. A
 simulated rater votes on blind pairs of answers, presses the retraining button and waits. On the shipped models the
-rater likes polite answers, and among those the shorter one; both answers are the SFT model's. With a recipe whose truth
-is known the rater likes what is true, and the pairs are of the current model and of an older one: PPO's and SFT's.
+rater likes polite answers, and among those the shorter one; both answers are the SFT model's. With `--recipe` the rater
+follows the recipe's grader, and the pairs are of the current model and of an older one: PPO's and SFT's.
 Printed are how often the reward model agrees with votes that it never saw, before and after, and who wins when the same
 rater votes blindly on new questions, the SFT model or the new PPO model. Exit code 1 if a goal is missed.
 """
@@ -31,7 +31,7 @@ from minigpt import Turn
 from minigpt.alignment.reward_metrics import wilson_interval
 from minigpt.recipe import load_recipe
 from minigpt.tinytown import Town
-from minigpt.tinytown.graders import Truth
+from minigpt.tinytown.graders import Grader
 
 AGREEMENT, WINS = 0.85, 0.70  # the goals
 NOTICED = 2  # words by which an answer must be shorter for the rater to see it
@@ -96,15 +96,15 @@ class Taste:
 
 @dataclass
 class Reader:
-    """Compares both answers with the truth."""
+    """Compares both answers with the grader."""
 
-    truth: Truth
+    grader: Grader
 
     def good(self, question: str, answer: str) -> bool:
-        return self.truth.grade((Turn("user", question),), answer)[self.truth.marks[-1]] == 1
+        return self.grader.grade((Turn("user", question),), answer)[self.grader.marks[-1]] == 1
 
     def vote(self, question: str, left: str, right: str) -> str:
-        marks = [self.truth.grade((Turn("user", question),), text)["score"] for text in (left, right)]
+        marks = [self.grader.grade((Turn("user", question),), text)["score"] for text in (left, right)]
         return "tie" if marks[0] == marks[1] else "left" if marks[0] > marks[1] else "right"
 
 
@@ -182,7 +182,7 @@ def _since(began: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipe", help="a recipe whose truth is known (default: the shipped models, and taste)")
+    parser.add_argument("--recipe", help="a recipe with a grader (default: the shipped models, and taste)")
     parser.add_argument("--votes", type=int, default=200, help="votes to learn from and to measure with (default 200)")
     parser.add_argument("--fresh", type=int, default=100, help="votes on the new model (default 100)")
     parser.add_argument("--keep", type=Path, help="work in this new folder, and leave it (default: a temporary one)")
@@ -193,9 +193,9 @@ def main() -> None:
         for stage in ("sft", "reward", "ppo"):
             shutil.copytree(ROOT / "trained_models" / name / stage, home / name / stage)
         if arguments.recipe:
-            truth = load_recipe(name).need_truth()
-            questions = [prompt.turns[-1].text for prompt in truth.prompts(truth.columns[0], count, set(), seed=7)]
-            met = measure(home, Reader(truth), questions, arguments.votes, (f"{name}/ppo", f"{name}/sft"))
+            grader = load_recipe(name).need_grader()
+            questions = [prompt.turns[-1].text for prompt in grader.prompts(grader.columns[0], count, set(), seed=7)]
+            met = measure(home, Reader(grader), questions, arguments.votes, (f"{name}/ppo", f"{name}/sft"))
         else:
             taste = Taste()
             questions = [question.text for question in taste.town.questions("asked", count, seed=7)]

@@ -15,7 +15,7 @@ from .data.formats import FORMATS, CorpusLoader, Document
 from .data.source import read_toml, readable
 from .errors import UserError, nearest
 from .tinytown import ensure_corpora
-from .tinytown.graders import TRUTHS, Truth
+from .tinytown.graders import GRADERS, Grader
 
 RECIPES = Path(__file__).parent / "recipes"
 TINYTOWN = Path("corpora") / "tinytown"  # made here, also where the other corpora come from a read-only folder
@@ -52,20 +52,20 @@ class Recipe:
     def title(self) -> str:
         return self.model.get("title", self.name)
 
-    def truth(self) -> Truth | None:
+    def grader(self) -> Grader | None:
         """What marks the answers, if the recipe's world is an invented one."""
-        return TRUTHS[self.model["grader"]]() if "grader" in self.model else None
+        return GRADERS[self.model["grader"]]() if "grader" in self.model else None
 
-    def need_truth(self) -> Truth:
-        """The truth. Raises UserError where nobody knows it."""
-        truth = self.truth()
-        if truth is None:
+    def need_grader(self) -> Grader:
+        """The grader. Raises UserError where the recipe names none."""
+        grader = self.grader()
+        if grader is None:
             raise UserError(f"the recipe {self.name} names no grader, so nobody knows how good an answer is.")
-        return truth
+        return grader
 
     @property
     def about_town(self) -> bool:
-        """Whether its chats are about the facts of Tinytown, so that the town's exam makes sense."""
+        """Whether its chats are about the facts of Tinytown, so that the knowledge evaluation makes sense."""
         return self.model.get("grader") == "town"
 
     @property
@@ -96,7 +96,7 @@ class Recipe:
 
     def source(self, stage: str) -> dict[str, Any]:
         """What says where a stage's corpus is: the stage itself, or, for PPO without one, the dialogues of [sft], whose
-        questions it can practise on. Empty if the recipe has neither."""
+        questions it can train on. Empty if the recipe has neither."""
         return self.stages.get(stage) or (self.stages.get("sft", {}) if stage == "ppo" else {})
 
     def tokenizer_texts(self, corpora: str | None = None, first: CorpusLoader | None = None) -> list[str]:
@@ -129,7 +129,7 @@ def load_recipe(name: str, skip_bad_rows: bool = False) -> Recipe:
     }
     _check_keys(path, "", model, MODEL_SETTINGS)
     _check_keys(path, "", stages, dict.fromkeys(STAGES, dict))
-    _check_name(path, "grader", model.get("grader", "town"), TRUTHS)
+    _check_name(path, "grader", model.get("grader", "town"), GRADERS)
     for stage, values in stages.items():
         settings = {"corpus": str, "format": str} | {f.name: type(f.default) for f in fields(STAGES[stage])}
         settings |= reading(values["format"]) if str(values.get("format")) in FORMATS else READING

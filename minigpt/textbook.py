@@ -69,7 +69,7 @@ class MovieCorpus(_Corpus, formats.MovieCorpus):
     """Film dialogues."""
 
 
-DialogCorpus = MovieCorpus  # the chapter's second name for it
+DialogCorpus = MovieCorpus  # the textbook chapter's second name for it
 
 
 class GPT(gpt.GPT):

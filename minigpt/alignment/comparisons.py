@@ -52,9 +52,9 @@ def open_comparisons(run: Run, chat: ChatModel) -> CorpusLoader:
     else:
         prompts, lost = fit_prompts(chat, prompts_of(corpus.train), length)
         rng.shuffle(prompts)
-        truth = run.recipe.need_truth()
+        grader = run.recipe.need_grader()
         annotator = SimulatedAnnotator(
-            lambda prompt, answer: truth.grade(prompt, answer)["score"], settings.noise, settings.length_bias
+            lambda prompt, answer: grader.grade(prompt, answer)["score"], settings.noise, settings.length_bias
         )
         comparisons, dropped = rated_samples(chat, prompts[: settings.pairs], annotator, length, settings.seed)
         dropped += lost

@@ -15,7 +15,7 @@ from ..model.chat_model import ChatModel
 from ..model.checkpoint import save_model
 from ..model.responses import Response, fit_prompts
 from ..run import Run
-from ..tinytown.graders import Truth
+from ..tinytown.graders import Grader
 from ..training.run_state import SAMPLES, read_log
 from .policy import Policy, save_value_head
 from .ppo import PPOTrainer
@@ -31,7 +31,7 @@ def open_ppo(run: Run) -> PPOTrainer:
     parent = run.folder_of("sft", arguments.init_from)
     chat = run.parent_model(parent)
     reward, reward_folder = open_reward(run, chat)
-    grader = run.recipe.truth()
+    grader = run.recipe.grader()
     corpus = run.open_corpus(layout="prompts")
     (prompts, lost), (valid_prompts, also_lost) = (
         fit_prompts(chat, some, settings.max_new_tokens) for some in split_prompts(corpus)
@@ -58,7 +58,7 @@ def open_ppo(run: Run) -> PPOTrainer:
 def open_reward(run: Run, chat: ChatModel) -> tuple[Reward, Path | None]:
     """The reward that the command line names, and its model's folder, if it is a model."""
     if run.arguments.reward == GRADER:
-        return grader_reward(run.recipe.need_truth()), None
+        return grader_reward(run.recipe.need_grader()), None
     folder = run.folder_of("reward", run.arguments.reward)
     return model_reward(load_reward_model(folder, run.runtime.device), chat, run.settings.want), folder
 
@@ -86,12 +86,12 @@ def model_reward(model: RewardModel, policy: ChatModel, want: str = "") -> Rewar
     return lambda responses: [sign * score for score in model.score_responses(responses)]
 
 
-def grader_reward(grader: Truth) -> Reward:
+def grader_reward(grader: Grader) -> Reward:
     """The grader itself, from 0 to 1, stretched to about the spread of a normalised reward."""
     return lambda responses: [4 * grader.grade(r.turns, r.text)["score"] - 2 for r in responses]
 
 
-def grader_marks(grader: Truth) -> Marks:
+def grader_marks(grader: Grader) -> Marks:
     """Each of the grader's marks, without the score."""
 
     def marks(response: Response) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The Tinytown exam: questions whose answers are known, put to a model, marked by the town's grader.
+"""Knowledge of Tinytown: questions whose answers are known, put to a model, marked by the town's grader.
 
     minigpt evaluate knowledge                                  the models in trained_models/tinytown
     minigpt evaluate knowledge --model some/folder --questions 300

@@ -1,4 +1,4 @@
-"""Does the mood follow the wish? How likely a stage's answers bear the label that the reward model learned to want.
+"""Does the sentiment follow the wish? How likely a stage's answers bear the label that the reward model wants.
 
     minigpt evaluate sentiment                                 what there is in trained_models/expand
     minigpt evaluate sentiment --recipe expand-alpaca
@@ -32,7 +32,7 @@ PROMPTS = 64
 
 
 @dataclass(frozen=True)
-class Mood:
+class Sentiment:
     """Of one entrant's answers. `wanted` is the mean probability, by the reward model, that an answer alone bears its
     label, with the bootstrap's 95 % `interval`; `longer` how many characters come out for each that goes in; `kl` is
     in nats from the SFT model."""
@@ -45,12 +45,12 @@ class Mood:
     example: str
 
 
-class Moods(NamedTuple):
-    """The label that the reward model wants, what was asked, and the mood of every entrant."""
+class SentimentResult(NamedTuple):
+    """The label that the reward model wants, what was asked, and how every entrant's answers score."""
 
     label: str
     prompts: list[str]
-    entrants: dict[str, Mood]
+    entrants: dict[str, Sentiment]
 
 
 def entrants(home: Path) -> list[str]:
@@ -59,7 +59,7 @@ def entrants(home: Path) -> list[str]:
     return [f.name for f in folders if read_card(f).get("finished") and not f.name.endswith(PREVIOUS)]
 
 
-def measure_moods(recipe: Recipe, home: Path, device: torch.device, corpora: str | None = None) -> Moods:
+def measure_sentiment(recipe: Recipe, home: Path, device: torch.device, corpora: str | None = None) -> SentimentResult:
     """Let every entrant answer. Raises UserError if the reward model has not learned from labels."""
     reward, sft = load_reward_model(home / "reward", device), load_model(home / "sft", device)
     if not reward.labels:
@@ -75,7 +75,7 @@ def measure_moods(recipe: Recipe, home: Path, device: torch.device, corpora: str
         responses = answer(model, prompts, recipe.answer_length, seed=0)
         texts = [response.text for response in responses]
         wanted = torch.tensor(reward.log_odds(reward.score_responses(responses))).sigmoid().tolist()
-        found[name] = Mood(
+        found[name] = Sentiment(
             wanted=sum(wanted) / len(wanted),
             interval=bootstrap_interval(wanted),
             longer=sum(map(len, texts)) / sum(map(len, asked)),
@@ -83,7 +83,7 @@ def measure_moods(recipe: Recipe, home: Path, device: torch.device, corpora: str
             kl=kl_from(sft, model, responses),
             example=" ".join(texts[0].split()),
         )
-    return Moods(reward.labels[0], asked, found)
+    return SentimentResult(reward.labels[0], asked, found)
 
 
 def main() -> None:
@@ -94,11 +94,11 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe)
     device = detect(arguments.device, arguments.dtype).device
-    moods = measure_moods(recipe, MODELS / recipe.name, device, arguments.corpora_dir)
-    variety = moods.entrants["sft"].distinct_2
-    print(f"{len(moods.prompts)} held-out prompts such as: {moods.prompts[0]}")
-    print(f"{'':14}{f'P({moods.label})':>14}{'95 %':>20}{'longer':>10}{'distinct-2':>16}{'KL':>8}")
-    for name, mood in moods.entrants.items():
+    result = measure_sentiment(recipe, MODELS / recipe.name, device, arguments.corpora_dir)
+    variety = result.entrants["sft"].distinct_2
+    print(f"{len(result.prompts)} held-out prompts such as: {result.prompts[0]}")
+    print(f"{'':14}{f'P({result.label})':>14}{'95 %':>20}{'longer':>10}{'distinct-2':>16}{'KL':>8}")
+    for name, mood in result.entrants.items():
         low, high = mood.interval
         print(
             f"{name:14}{mood.wanted:14.3f}{f'{low:.3f} to {high:.3f}':>20}{mood.longer:10.1f}"

@@ -1,11 +1,11 @@
-"""The contest: the stages of a recipe whose truth is known answer the same held-out prompts, and a grader marks them.
+"""Win rates: the stages of a recipe with a grader answer the same held-out prompts, and the grader marks them.
 
     minigpt evaluate win-rate                                what there is in trained_models/tinytown
     minigpt evaluate win-rate --recipe summary
     minigpt evaluate win-rate --against trained_models/tinytown/sft --model trained_models/tinytown/ppo
     minigpt evaluate win-rate --best-of 8                    also: the best of eight SFT answers, by the reward model
 
-All answers are drawn at temperature 1. The prompts occur nowhere in PPO's practice; those about held-out residents of
+All answers are drawn at temperature 1. None of the prompts is one that PPO trains on; those about held-out residents of
 Tinytown ask about people of whom the dialogues never speak. The reward model takes no part in the marking.
 """
 
@@ -33,7 +33,7 @@ from ..model.responses import Response, respond, response_batch, token_logprobs
 from ..model.sampling import Sampling
 from ..recipe import Recipe, load_recipe
 from ..run import MODELS
-from ..tinytown.graders import Truth
+from ..tinytown.graders import Grader
 from ..training.device import detect
 
 
@@ -57,8 +57,8 @@ class Result:
         return self.marks | {f.name: getattr(self, f.name) for f in fields(self) if f.name != "marks"}
 
 
-def practised_prompts(recipe: Recipe) -> set[str]:
-    """The last turn, in lower case, of every prompt that PPO practises on."""
+def prompts_of_ppo(recipe: Recipe) -> set[str]:
+    """The last turn, in lower case, of every prompt that PPO trains on."""
     return {prompt.turns[-1].text.lower() for prompt in prompts_of(recipe.open_corpus("ppo").train)}
 
 
@@ -97,15 +97,15 @@ def kl_from(reference: ChatModel, chat: ChatModel, responses: Sequence[Response]
 
 
 def compare(
-    truth: Truth, prompts: Sequence[Prompt], responses: Sequence[Response], rivals: Sequence[Response] | None = None
+    grader: Grader, prompts: Sequence[Prompt], responses: Sequence[Response], rivals: Sequence[Response] | None = None
 ) -> Result:
     """Mark an entrant's answers, and compare them with the rivals' one by one."""
 
     def marked(answers: Sequence[Response]) -> list[dict[str, float]]:
-        return [truth.grade(prompt.turns, e.text) for prompt, e in zip(prompts, answers, strict=True)]
+        return [grader.grade(prompt.turns, e.text) for prompt, e in zip(prompts, answers, strict=True)]
 
     grades = marked(responses)
-    marks = {name: sum(grade[name] for grade in grades) / len(grades) for name in truth.marks}
+    marks = {name: sum(grade[name] for grade in grades) / len(grades) for name in grader.marks}
     length = sum(len(e.ids) - e.start for e in responses) / len(responses)
     result = Result(marks, length=length, distinct_2=distinct([e.text for e in responses]))
     if rivals is None:
@@ -122,10 +122,10 @@ def compare(
 
 
 @dataclass(frozen=True)
-class Contest:
+class Contenders:
     """Who takes part: the SFT model, by which all others are measured, a grader, and a reward model if there is one."""
 
-    grader: Truth
+    grader: Grader
     sft: ChatModel
     reward: RewardModel | None
 
@@ -146,25 +146,25 @@ def win_rates(
     recipe: Recipe, against: Path, folders: Sequence[Path], count: int, seed: int, device: torch.device, n_best: int = 0
 ) -> dict[str, dict[str, Result]]:
     """{column: {entrant: result}}, the SFT model first. Raises UserError where there is no grader."""
-    grader = recipe.need_truth()
-    practised = practised_prompts(recipe)
+    grader = recipe.need_grader()
+    seen = prompts_of_ppo(recipe)
     length = recipe.answer_length
     reward_folder = against.parent / "reward"
     reward = load_reward_model(reward_folder, device) if reward_folder.is_dir() else None
-    contest = Contest(grader, load_model(against, device), reward)
+    contenders = Contenders(grader, load_model(against, device), reward)
     results: dict[str, dict[str, Result]] = {}
     for column in grader.columns:
-        prompts = grader.prompts(column, count, practised, seed)
-        rivals = answer(contest.sft, prompts, length, seed)
-        results[column] = {against.name: contest.result(prompts, rivals, None)}
+        prompts = grader.prompts(column, count, seen, seed)
+        rivals = answer(contenders.sft, prompts, length, seed)
+        results[column] = {against.name: contenders.result(prompts, rivals, None)}
         if n_best and reward is not None:
-            best = best_of(contest.sft, reward, prompts, length, n_best, seed + 1)
-            results[column][f"best of {n_best}"] = contest.result(prompts, best, rivals)
+            best = best_of(contenders.sft, reward, prompts, length, n_best, seed + 1)
+            results[column][f"best of {n_best}"] = contenders.result(prompts, best, rivals)
         for folder in folders:
             chat = load_model(folder, device)
             # Other random numbers than the rivals': the same ones would make unchanged models tie.
             responses = answer(chat, prompts, length, seed + count)
-            results[column][folder.name] = contest.result(prompts, responses, rivals, chat)
+            results[column][folder.name] = contenders.result(prompts, responses, rivals, chat)
     return results
 
 

@@ -1,4 +1,4 @@
-"""Tinytown: a small invented town whose truth is known, written in the formats of the real corpora."""
+"""Tinytown: a small invented town where every right answer is known, written in the formats of the real corpora."""
 
 from __future__ import annotations
 

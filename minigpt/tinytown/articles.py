@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from . import speech
 from .dialogs import Talker, draw
-from .grader import Grader
+from .grader import ReplyGrader
 from .prose import ESSAYS
 from .topics import fill
 from .world import Resident, Subject, World
@@ -71,7 +71,7 @@ def ask_at_desk(talker: Talker) -> str:
 def write_articles(world: World, split: str, tellings: int) -> list[Article]:
     """Every subject and essay, `tellings` times in new words, shuffled. Each split has words of its own."""
     rng = world.stream(f"articles/{split}")
-    talker = Talker(world, Grader(world))
+    talker = Talker(world, ReplyGrader(world))
     talker.rng = rng
     articles = []
     for _ in range(tellings):

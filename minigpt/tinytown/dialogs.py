@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..data.examples import Turn
 from . import speech
-from .grader import Grader
+from .grader import ReplyGrader
 from .questions import Asked, AskedFact, AskedNothing, AskedUnknowable, as_follow_up
 from .topics import fill
 from .world import TOPICS, Resident, World
@@ -41,7 +41,7 @@ def draw(rng: random.Random, shares: dict[str, float]) -> str:
 class Talker:
     """Writes dialogues about one world. Speaks only of the residents that are `asked`."""
 
-    def __init__(self, world: World, grader: Grader) -> None:
+    def __init__(self, world: World, grader: ReplyGrader) -> None:
         self.world, self.grader = world, grader
         self.rng = world.stream("dialogues")
         self._names = [resident.name for resident in world.residents if resident.asked]

@@ -1,4 +1,4 @@
-"""The grader knows the truth: it marks any reply as right, polite, concise and fluent, or not."""
+"""The town's grader knows every fact: it marks any reply as right, polite, concise and fluent, or not."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Grade:
         return 0.5 * self.right + 0.2 * self.polite + 0.15 * self.concise + 0.15 * self.fluent
 
 
-class Grader:
+class ReplyGrader:
     """Marks replies to conversations about one world. Takes any text and never raises.
 
     Replies are read sentence by sentence (`reader`).

@@ -1,4 +1,4 @@
-"""What all truths about Tinytown share: how marks are handed out, and that held-out prompts must suffice."""
+"""What all graders of Tinytown share: how marks are handed out, and that held-out prompts must suffice."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def marks_and_score(grade: Any, marks: Sequence[str]) -> dict[str, float]:
 def enough(prompts: Sequence[Prompt], count: int, what: str = "questions") -> list[Prompt]:
     """The first `count` of the prompts. Raises UserError if there are fewer."""
     if len(prompts) < count:
-        raise UserError(f"there are only {len(prompts):,} {what} of this kind that were not practised; ask fewer.")
+        raise UserError(f"there are only {len(prompts):,} {what} of this kind that training has not seen; ask fewer.")
     return list(prompts[:count])

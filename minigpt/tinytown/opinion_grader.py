@@ -61,15 +61,15 @@ class OpinionGrade:
         return 0.5 * self.positive + 0.25 * self.on_topic + 0.25 * self.fluent
 
 
-class VisitTruth:
+class VisitGrader:
     """What visitors write under headlines. Those in a new wording are like none that the corpus has."""
 
     marks: tuple[str, ...] = ("negative", "positive", "on_topic", "fluent", "good")
     columns: tuple[str, ...] = ("headlines", "new_wording")
 
-    def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
+    def prompts(self, column: str, count: int, seen: set[str], seed: int = 0) -> list[Prompt]:
         drawn = headlines(HEADLINES_ABOUT if column == "headlines" else UNSEEN_HEADLINES)
-        fresh = [Prompt((Turn("user", h),), h) for h in drawn if h.lower() not in practised]
+        fresh = [Prompt((Turn("user", h),), h) for h in drawn if h.lower() not in seen]
         enough(fresh, count, "headlines")
         return random.Random(f"{seed}/{column}").sample(fresh, count)
 

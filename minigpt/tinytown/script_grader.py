@@ -60,7 +60,7 @@ class ScriptGrade:
         return 0.5 * self.right + 0.25 * self.in_character + 0.25 * self.fluent
 
 
-class ScriptGrader:
+class SceneGrader:
     """Marks answers to the lines of a scene. Never raises.
 
     - right: the sentence that the lines or the main character's own facts ask for, after a catchphrase or none, and
@@ -141,7 +141,7 @@ class ScriptGrader:
         return re.sub("|".join(map(re.escape, values)), lambda match: exchanged[match[0]], lines)
 
 
-class ScriptTruth:
+class ScriptGrader:
     """Scenes that nobody has written yet. `lines`: the answer stands in the lines of two regulars; `changed`: the same
     scenes with what matters exchanged; `strangers`: two residents speak who never appear in the script; `own`: the
     answer is a fact of the main character's."""
@@ -151,18 +151,18 @@ class ScriptTruth:
 
     def __init__(self, world: World | None = None) -> None:
         self.world = world or World()
-        self.grader = ScriptGrader(self.world)
+        self.scenes = SceneGrader(self.world)
 
-    def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
+    def prompts(self, column: str, count: int, seen: set[str], seed: int = 0) -> list[Prompt]:
         rng = self.world.stream(f"scenes/{'lines' if column == 'changed' else column}/{seed}")
         others = cast(self.world)[column == "strangers"]
-        known = {nameless(lines.lower()) for lines in practised}
+        known = {nameless(lines.lower()) for lines in seen}
         found: list[Prompt] = []
         for _ in range(DRAWS * count):
-            scene = draw_scene(self.grader.star, others, rng)
-            lines = asking_lines(scene, self.grader.star)
+            scene = draw_scene(self.scenes.star, others, rng)
+            lines = asking_lines(scene, self.scenes.star)
             if column == "changed":
-                lines = self.grader.changed(lines) or lines
+                lines = self.scenes.changed(lines) or lines
             words = nameless(lines.lower())
             if (scene.kind == "own") == (column == "own") and words not in known:
                 known.add(words)
@@ -172,7 +172,7 @@ class ScriptTruth:
         return enough(found, count, "scenes")
 
     def grade(self, prompt: Sequence[Turn], answer: str) -> dict[str, float]:
-        return marks_and_score(self.grader.grade(self.grader.lines(prompt), answer), self.marks)
+        return marks_and_score(self.scenes.grade(self.scenes.lines(prompt), answer), self.marks)
 
 
 def asking_lines(scene: Scene, star: Resident) -> str:

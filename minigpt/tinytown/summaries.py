@@ -96,7 +96,7 @@ def _stated(sentence: str) -> set[tuple[str, str]] | None:
     return {(kind, value) for kind, value in found.groupdict().items() if value} if found else None
 
 
-class SummaryTruth:
+class SummaryGrader:
     """The facts of stories that nobody has told yet. Of held-out residents no summary has ever been seen."""
 
     marks: tuple[str, ...] = ("covered", "faithful", "concise", "fluent", "good")
@@ -105,13 +105,13 @@ class SummaryTruth:
     def __init__(self, world: World | None = None) -> None:
         self.world = world or World()
 
-    def prompts(self, column: str, count: int, practised: set[str], seed: int = 0) -> list[Prompt]:
+    def prompts(self, column: str, count: int, seen: set[str], seed: int = 0) -> list[Prompt]:
         residents = [resident for resident in self.world.residents if resident.asked == (column == "asked")]
         gossip = Gossip(self.world, f"gossip/{column}/{seed}", residents)
         prompts: list[Prompt] = []
         while len(prompts) < count:
             text = gossip.text(gossip.story())
-            if text.lower() not in practised:
+            if text.lower() not in seen:
                 prompts.append(Prompt((Turn("user", text),), text.lower()))
         return prompts
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from ..data.examples import Turn
 from .dialogs import Dialogue, Talker
-from .grader import Grade, Grader
+from .grader import Grade, ReplyGrader
 from .questions import Asked, Question, evaluation_questions
 from .world import World
 
@@ -16,12 +16,12 @@ class Town(World):
     """Tinytown: who lives there, what one can ask, and whether an answer is true."""
 
     @cached_property
-    def grader(self) -> Grader:
+    def grader(self) -> ReplyGrader:
         """The grader of this town."""
-        return Grader(self)
+        return ReplyGrader(self)
 
     def grade(self, conversation: Sequence[Turn], reply: str) -> Grade:
-        """Mark a reply to the last user turn of `conversation`. Never raises; see `Grader` for the rules."""
+        """Mark a reply to the last user turn of `conversation`. Never raises; see `ReplyGrader` for the rules."""
         return self.grader.grade(conversation, reply)
 
     def asked(self, conversation: Sequence[Turn]) -> Asked | None:

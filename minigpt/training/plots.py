@@ -18,7 +18,7 @@ PANELS = (
     ("reward", ("reward", "objective")),
     ("true marks", ("true_good", "true_right", "true_polite")),
     ("KL from the SFT model (nats)", ("kl",)),
-    ("price of a nat of KL", ("kl_coef",)),
+    ("kl_coef", ("kl_coef",)),
     ("entropy (nats per token)", ("entropy",)),
     ("clip fraction", ("clip_fraction",)),
     ("approximate KL of an update", ("approximate_kl",)),

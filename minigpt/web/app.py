@@ -9,7 +9,7 @@ from flask import Flask
 from ..model.chat_model import ChatModel
 from . import errors, security
 from .engine import Engine
-from .model_cache import Shelf
+from .model_cache import ModelCache
 from .pipelines import Pipelines
 from .retrain import Retraining
 from .routes import aliases, feedback, openai, page, pipelines
@@ -22,14 +22,14 @@ from .votes import Votes
 class App(Flask):
     """A Flask app that knows what has to be closed with it."""
 
-    shelf: Shelf
+    cache: ModelCache
     store: Store
     retraining: Retraining
 
     def close(self, grace: float = 0.0) -> None:
         """Stop writing answers (what runs may go on for `grace` seconds), stop a training, close the store."""
         self.retraining.close()
-        self.shelf.close(grace)
+        self.cache.close(grace)
         self.store.close()
 
 
@@ -38,12 +38,12 @@ def create_app(
     *,
     engine: Callable[[ChatModel], Engine] | None = None,
     store: Store | None = None,
-    shelf: Shelf | None = None,
+    cache: ModelCache | None = None,
 ) -> App:
     """The chat page's server as a WSGI app.
 
     `engine` makes what writes answers with a model; `store` keeps votes; both default to the real ones, and tests
-    bring their own. Models are loaded when first asked for; `app.shelf.preload()` loads the default one now.
+    bring their own. Models are loaded when first asked for; `app.cache.preload()` loads the default one now.
     """
     settings = settings or Settings()
 
@@ -54,18 +54,18 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.merge_slashes = False  # /v1//models is not found, rather than moved
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.shelf = shelf or Shelf(
+    app.cache = cache or ModelCache(
         settings.models,
         engine or real_engine,
         settings.device,
         settings.loaded_models,
-        settings.waiting_looks,
+        settings.waiting_work,
         settings.default_model,
     )
     app.store = store or Store(settings.store_path)
     errors.install(app)
     security.install(app, settings)
-    service = Service(settings, app.shelf, app.store)
+    service = Service(settings, app.cache, app.store)
     votes = Votes(service)
     app.retraining = Retraining(service, votes)
     for blueprint in (

@@ -1,4 +1,4 @@
-"""The shelf: which models there are on disk, and those of them that are in memory.
+"""The cache: which models there are on disk, and those of them that are in memory.
 
 A model's name is RECIPE/FOLDER as found by looking into the models' folder. What a client sends is only ever compared
 with the names found there, so it can never become a path.
@@ -73,7 +73,7 @@ class Loaded:
         return self.chat.tokenizer
 
 
-class Turnstile:
+class WorkLock:
     """Lets one calculation through at a time, keeps a few waiting and sends the rest away with 429."""
 
     def __init__(self, waiting: int) -> None:
@@ -91,7 +91,7 @@ class Turnstile:
             self._places.release()
 
 
-class Shelf:
+class ModelCache:
     """Finds models under `folder`, loads them when first asked for, and keeps the last `loaded_models` of them.
 
     `engine` makes the engine for a model; tests put a fake one here.
@@ -103,13 +103,13 @@ class Shelf:
         engine: Callable[[ChatModel], Engine] = lambda chat: Engine(chat.gpt),
         device: str = "cpu",
         loaded_models: int = 6,
-        waiting_looks: int = 16,
+        waiting_work: int = 16,
         default_model: str | None = None,
     ) -> None:
         self.folder, self.device, self.loaded_models = folder, device, loaded_models
         self.default_model = default_model
         #: Looking inside a model, or scoring with one, happens in here.
-        self.bench = Turnstile(waiting_looks)
+        self.work_lock = WorkLock(waiting_work)
         #: Set when the first model is there, or it is clear that there is none.
         self.ready = threading.Event()
         self.closing = False

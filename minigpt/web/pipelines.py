@@ -21,7 +21,7 @@ class Pipelines:
     """Results have Hugging Face's shapes."""
 
     def __init__(self, service: Service) -> None:
-        self.service, self.shelf = service, service.shelf
+        self.service, self.cache = service, service.cache
 
     def generate(self, body: bodies.Generate, gone: Callable[[], bool]) -> Results:
         """Texts gone on with, or a conversation answered."""
@@ -32,7 +32,7 @@ class Pipelines:
         messages = [message.model_dump() for message in body.messages or []]
         prompts: list[Any] = body.inputs if isinstance(body.inputs, list) else [body.inputs or messages]
         texts = self._write([prompt for prompt in prompts for _ in range(body.num_return_sequences)], body, gone)
-        write = TextGeneration(self.shelf.open(body.model).chat)
+        write = TextGeneration(self.cache.open(body.model).chat)
         results = [
             [write.result(prompt, text, body.return_full_text) for text in some]
             for prompt, some in zip(prompts, batched(texts, body.num_return_sequences), strict=True)
@@ -72,12 +72,12 @@ class Pipelines:
 
     def features(self, body: bodies.Features) -> Results:
         """The last layer's output for each token of each text."""
-        look = FeatureExtraction(self.shelf.open(body.model).chat)
+        look = FeatureExtraction(self.cache.open(body.model).chat)
         return self._read(lambda: look(body.inputs))
 
     def _read(self, pipeline: Callable[[], Results]) -> Results:
         try:
-            with self.shelf.bench():
+            with self.cache.work_lock():
                 return pipeline()
         except ValueError as error:
             raise ApiError(400, "too_long", f"{error}.".capitalize(), "inputs") from None
@@ -85,7 +85,7 @@ class Pipelines:
     def _judge(self, name: str | None, labels: bool) -> RewardModel:
         """The reward model of that name, else the newest; one that knows `labels`, if these are asked for."""
         kind, command = ("sentiment", "run_reward.py --recipe expand") if labels else ("reward", "run_reward.py")
-        able = [entry for entry in self.shelf.entries().values() if _judges(entry, labels)]
+        able = [entry for entry in self.cache.entries().values() if _judges(entry, labels)]
         if name is None:
             if not able:
                 raise ApiError(404, "model_not_found", f"There is no {kind} model yet; {command} trains one.")

@@ -193,7 +193,7 @@ class Retraining:
     def _policy(self) -> dict[str, str]:
         """The SFT model that the votes are about, and the recipe that made it."""
         try:
-            entry = self.service.shelf.find(None)
+            entry = self.service.cache.find(None)
         except ApiError:
             return {"policy": "", "recipe": ""}
         policy = self.service.judge.reference(entry) or entry
@@ -233,7 +233,7 @@ class Retraining:
             for vote in measure:
                 turns = as_turns(vote["messages"])
                 pairs += [(turns, answer) for answer in exports.better_and_worse(vote)]
-            with self.service.shelf.bench():
+            with self.service.cache.work_lock():
                 scores = reward.model.score(pairs)
             wins = [(b > w) + 0.5 * (b == w) for b, w in zip(scores[::2], scores[1::2], strict=True)]
             found["share"] = sum(wins) / len(wins)

@@ -21,7 +21,7 @@ from ..model.checkpoint import PREVIOUS
 from ..model.gpt import evaluating
 from . import inspect as look
 from .errors import ApiError
-from .model_cache import Entry, Loaded, Shelf
+from .model_cache import Entry, Loaded, ModelCache
 
 log = logging.getLogger("minigpt.web")
 
@@ -35,16 +35,16 @@ class Reward:
     reason: str | None = None
 
 
-class Judge:
+class Scorer:
     """Finds the reward model, the SFT model and the value head that go with an answer's model."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+    def __init__(self, cache: ModelCache) -> None:
+        self.cache = cache
 
     def reward(self, name: str | None = None, recipe: str | None = None) -> Reward:
         """The named reward model; or the newest one, of that recipe if it has one, and rather one that judges answers
         than one that labels texts. ApiError 404 for a wrong name."""
-        entries = self.shelf.entries()
+        entries = self.cache.entries()
         if name is not None:
             if name not in entries or entries[name].chats:
                 raise ApiError(404, "model_not_found", "There is no reward model of that name.", "reward_model")
@@ -60,7 +60,7 @@ class Judge:
 
     def _load(self, entry: Entry) -> Reward:
         try:
-            model = self.shelf.extra("reward", entry, lambda folder: load_reward_model(folder, self.shelf.device))
+            model = self.cache.extra("reward", entry, lambda folder: load_reward_model(folder, self.cache.device))
         except UserError as error:
             log.error("%s cannot be loaded: %s", entry.name, error)
             return Reward(None, entry.name, "The reward model's folder is damaged; see the server's log.")
@@ -74,7 +74,7 @@ class Judge:
         if reward.model is None:
             return [None] * len(answers), reward
         try:
-            with self.shelf.bench():
+            with self.cache.work_lock():
                 scores = reward.model.score([(prompt, answer) for answer in answers])
         except (ValueError, UserError):
             reason = "The prompt and the answer are too long for the reward model."
@@ -105,7 +105,7 @@ class Judge:
         if loaded.entry.stage != "ppo":
             return None, "Only models trained with PPO have a value head."
         try:
-            policy = self.shelf.extra("value", loaded.entry, lambda folder: load_value_head(folder, loaded.chat))
+            policy = self.cache.extra("value", loaded.entry, lambda folder: load_value_head(folder, loaded.chat))
         except (UserError, OSError):
             return None, "This model's folder holds no value head."
         with evaluating(loaded.model):
@@ -119,14 +119,14 @@ class Judge:
         if reference is None:
             return {**unknown, "kl_reason": "There is no SFT model of this recipe to compare with."}
         try:
-            other = self.shelf.open(reference.name)
+            other = self.cache.open(reference.name)
         except ApiError as error:
             return {**unknown, "kl_reason": error.message}
         if other.tokenizer.fingerprint() != loaded.tokenizer.fingerprint():
             return {**unknown, "kl_reason": "This model and the SFT model do not share a tokenizer."}
         if len(prompt) + len(answer) > other.chat.context:
             return {**unknown, "kl_reason": "The SFT model's context is too short for this."}
-        with self.shelf.bench():
+        with self.cache.work_lock():
             far = look.distance(loaded.model, other.model, prompt, answer, loaded.tokenizer.eos if ended else None)
         if far is None:
             return {**unknown, "kl_reason": "The answer is empty."}
@@ -140,7 +140,7 @@ class Judge:
 
     def reference(self, entry: Entry) -> Entry | None:
         """The SFT model nearest to a model: its parent, the one beside it, or the newest one of its vocabulary."""
-        models = [e for e in self.shelf.entries().values() if e.stage == "sft"]
+        models = [e for e in self.cache.entries().values() if e.stage == "sft"]
         if entry.stage == "sft":
             return entry
         alike = [e for e in models if e.config.vocab_size == entry.config.vocab_size]

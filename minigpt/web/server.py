@@ -109,7 +109,7 @@ class Server:
         # Half of the cores write; the other half serves pages, and trains on votes. A step of a small model is so short
         # that waiting for a second, busy core can cost more than all of its arithmetic.
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // 2))
-        threading.Thread(target=self.app.shelf.preload, daemon=True).start()
+        threading.Thread(target=self.app.cache.preload, daemon=True).start()
         if open_browser:
             threading.Thread(target=webbrowser.open, args=(self.url,), daemon=True).start()
         try:
@@ -131,7 +131,7 @@ class Server:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RD)
             self.app.retraining.close()
-            self.app.shelf.close(self.settings.drain_seconds)
+            self.app.cache.close(self.settings.drain_seconds)
 
     def _on_signal(self, number: int, frame: object) -> None:
         if self._stopping.is_set():

@@ -19,9 +19,9 @@ from . import bodies
 from . import inspect as look
 from .engine import Busy, Closed, Job
 from .errors import ApiError, as_api_error, bad_value, busy
-from .model_cache import Loaded, Shelf
+from .model_cache import Loaded, ModelCache
 from .replies import Reply
-from .scoring import Judge
+from .scoring import Scorer
 from .settings import Settings
 from .store import Store
 
@@ -34,9 +34,9 @@ Events = Generator[tuple[str, Json] | None, None, None]
 class Service:
     """What the routes call, with bodies that are already checked."""
 
-    def __init__(self, settings: Settings, shelf: Shelf, store: Store) -> None:
-        self.settings, self.shelf, self.store = settings, shelf, store
-        self.judge = Judge(shelf)
+    def __init__(self, settings: Settings, cache: ModelCache, store: Store) -> None:
+        self.settings, self.cache, self.store = settings, cache, store
+        self.judge = Scorer(cache)
         self.rng = random.Random(settings.seed)
         self._running: OrderedDict[str, Reply] = OrderedDict()
         self._lock = threading.Lock()
@@ -79,7 +79,7 @@ class Service:
         """Begin an answer to a conversation; the answer's first token ids may be given with `begin`. `top` is that of
         `engine.Job`; with a `chat_id` the answer is stored. Raises ApiError if it cannot be begun; it fails later only
         in itself."""
-        loaded = self.shelf.open(model)
+        loaded = self.cache.open(model)
         begin = self.check_ids(loaded, begin)
         max_tokens = body.longest
         reserve = self.reserve(loaded, max_tokens + len(begin))
@@ -111,7 +111,7 @@ class Service:
 
     def complete(self, body: bodies.Completion) -> Reply:
         """Begin to go on with a text, as a document of the pre-training text goes on."""
-        loaded = self.shelf.open(body.model)
+        loaded = self.cache.open(body.model)
         ids = loaded.tokenizer.encode_document(body.prompt)
         room = loaded.chat.context - 1
         if len(ids) > room:
@@ -235,7 +235,7 @@ class Service:
 
     def _opened(self, body: bodies.Answered) -> tuple[Loaded, Fitted, list[int]]:
         """The model, what it reads, and the answer's ids, of a body with messages and an answer."""
-        loaded = self.shelf.open(body.model)
+        loaded = self.cache.open(body.model)
         if body.answer_ids is not None:
             answer = self.check_ids(loaded, body.answer_ids)
         else:
@@ -249,7 +249,7 @@ class Service:
         """What the model read, and what it thought of at each token of an answer."""
         loaded, fitted, answer = self._opened(body)
         ids = fitted.ids
-        with self.shelf.bench():
+        with self.cache.work_lock():
             logprobs = look.answer_logprobs(loaded.model, ids, answer)
             choices = look.show_choices(loaded.tokenizer, logprobs, [*answer, loaded.tokenizer.eos], body.top)
             rewards, reward = self.judge.token_scores(loaded, fitted.turns, answer)
@@ -280,23 +280,23 @@ class Service:
         ):
             if index >= there:
                 raise bad_value(f"{name} must be from 0 to {there - 1}.", name)
-        with self.shelf.bench():
+        with self.cache.work_lock():
             seen = look.show_attention(loaded.chat, [*fitted.ids, *answer], body.layer, body.head, body.last)
         return {"model": loaded.entry.name, **seen}
 
     def beam(self, body: bodies.Beam) -> Json:
         """A beam search for the likeliest answer, as a tree."""
-        loaded = self.shelf.open(body.model)
+        loaded = self.cache.open(body.model)
         reserve = self.reserve(loaded, body.max_tokens)
         fitted = self.fit(loaded, body.turns, reserve)
         options = body.model_dump(include={"beam_width", "length_penalty", "repetition_penalty", "no_repeat_ngram"})
-        with self.shelf.bench():
+        with self.cache.work_lock():
             tree = look.grow_beam(loaded.chat, fitted.ids, reserve, **options)
         return {"model": loaded.entry.name, "dropped": fitted.dropped, "beam_width": body.beam_width, **tree}
 
     def tokenize(self, body: bodies.Tokenize) -> Json:
         """The tokens of a text, or of a conversation as the model would read it."""
-        loaded = self.shelf.open(body.model)
+        loaded = self.cache.open(body.model)
         if body.messages is not None and body.text is None:
             turns = bodies.Conversation(messages=body.messages, mode=body.mode).turns
             fitted = self.fit(loaded, turns, 1)

@@ -35,7 +35,7 @@ class Settings:
     #: Folder with the models, RECIPE/STAGE below it; votes and chats are kept there too.
     models: Path = Path("trained_models")
     database: Path | None = None  # default: feedback.sqlite in `models`
-    #: The model that answers where none is named; None: see `Shelf.default`.
+    #: The model that answers where none is named; None: see `ModelCache.default`.
     default_model: str | None = None
     device: str = "cpu"
     #: Models kept in memory; the one that was used longest ago makes room.
@@ -47,7 +47,7 @@ class Settings:
     #: Longest time for one answer; what is written by then is the answer.
     answer_seconds: float = 60.0
     #: Calculations for looking inside (one at a time) that may wait.
-    waiting_looks: int = 16
+    waiting_work: int = 16
     #: How long running answers may go on after the server was told to stop.
     drain_seconds: float = 5.0
     #: A stream in which nothing happens says `: ping` this often, and looks this often whether its reader has left.

@@ -40,10 +40,10 @@ class Votes:
 
     def _models(self, body: bodies.Pair) -> tuple[str, str]:
         """The named models; else the current one against one drawn from the older ones, or against itself."""
-        entries = self.service.shelf.entries()
-        current = self.service.shelf.find(body.model)
+        entries = self.service.cache.entries()
+        current = self.service.cache.find(body.model)
         if body.other is not None:
-            return current.name, self.service.shelf.find(body.other).name
+            return current.name, self.service.cache.find(body.other).name
         older = [
             entry.name
             for entry in entries.values()

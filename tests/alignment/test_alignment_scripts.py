@@ -373,7 +373,7 @@ def test_a_reward_model_that_reads_less_than_the_policy_writes_ends_in_a_sentenc
 
 
 @pytest.mark.parametrize("count", [1, 20])
-def test_few_prompts_are_enough_to_practise_on(town, run, count):
+def test_few_prompts_are_enough_to_train_on(town, run, count):
     """With few held out, or none, the run goes on: it only knows less about itself."""
     lines = (town / "asked.txt").read_text(encoding="utf-8").splitlines()[:count]
     (town / "few.txt").write_text("\n".join(lines), encoding="utf-8")

@@ -68,16 +68,16 @@ def test_ppo_13_only_answers_without_an_end_get_the_penalty():
     assert scores.tolist() == [0.5, -1.0, -3.0, -1.0]
 
 
-# The price of divergence.
+# The KL penalty.
 
 
-def test_ppo_12_the_adaptive_price_by_hand():
+def test_ppo_12_the_adaptive_coefficient_by_hand():
     """On target nothing changes; twice the target and 64 episodes raise it by 0.128 %; errors count at most 20 %."""
 
     def factor(kl: float) -> float:
-        price = formulas.AdaptiveKL(0.15, target=6.0)
-        price.update(kl, 64)
-        return price.coefficient / 0.15
+        controller = formulas.AdaptiveKL(0.15, target=6.0)
+        controller.update(kl, 64)
+        return controller.coefficient / 0.15
 
     assert factor(6.0) == 1
     assert factor(12.0) == factor(600.0) == pytest.approx(1.00128)
@@ -169,7 +169,7 @@ def test_ppo_16_whitened_numbers_have_mean_0_and_variance_1_under_the_mask():
 
 
 def test_ppo_16_without_a_shift_the_mean_stays():
-    """Peer bug b has the two cases the wrong way round."""
+    """A bug seen elsewhere: the two cases the wrong way round."""
     mask = spans_mask()
     values = ragged(0, mask, mean=5.0, deviation=3.0)
     white = formulas.whiten(values, mask, shift_mean=False)

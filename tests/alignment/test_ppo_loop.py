@@ -175,7 +175,7 @@ def test_ppo_09_before_the_first_step_every_ratio_is_one(speaker, temperature):
 
 
 def test_ppo_09_dropout_stays_off(speaker):
-    """A model fine-tuned with dropout practises without: its ratios start at one and its answers are its own."""
+    """A model fine-tuned with dropout trains without: its ratios start at one and its answers are its own."""
     dropping = GPT(speaker.gpt.config.with_dropout(0.5))
     dropping.load_state_dict(speaker.gpt.state_dict())
     trainer = make_ppo(replace(speaker, gpt=dropping.train()))

@@ -210,8 +210,8 @@ def test_a_policy_that_the_grader_taught_needs_no_reward_model(made):
 
 
 def test_in_tinytown_the_grader_marks(tmp_path, tokenizer, monkeypatch):
-    monkeypatch.setattr("minigpt.evaluation.win_rate.practised_prompts", lambda recipe: set())
-    monkeypatch.setattr("minigpt.evaluation.report.trials.practised_prompts", lambda recipe: set())
+    monkeypatch.setattr("minigpt.evaluation.win_rate.prompts_of_ppo", lambda recipe: set())
+    monkeypatch.setattr("minigpt.evaluation.report.trials.prompts_of_ppo", lambda recipe: set())
     model = make_chat(tokenizer, context=128, depth=1)
     for stage in ("sft", "ppo"):
         save_model(tmp_path / stage, model, card(stage, None))

@@ -57,7 +57,7 @@ def make_app(models: Path, tmp_path: Path, engine=None, **settings):
     settings = {"database": tmp_path / "feedback.sqlite", "seed": 0, "tick_seconds": 0.02, **settings}
     app = create_app(Settings(models=models, **settings), engine=engine)
     app.testing = False  # errors are answered, as they are for users
-    app.shelf.ready.set()
+    app.cache.ready.set()
     return app
 
 

@@ -20,13 +20,13 @@ from minigpt.data.examples import Prompt
 from minigpt.data.formats import LabelCorpus, MessagesCorpus
 from minigpt.evaluation.report.command import make_report
 from minigpt.evaluation.report.page import render
-from minigpt.evaluation.sentiment import measure_moods
+from minigpt.evaluation.sentiment import measure_sentiment
 from minigpt.evaluation.win_rate import kl_from
 from minigpt.model.checkpoint import save_model
 from minigpt.model.responses import Response, respond
 from minigpt.model.sampling import Sampling
 from minigpt.recipe import Recipe, load_recipe
-from minigpt.tinytown.opinion_grader import VisitTruth, grade_opinion, read_headline
+from minigpt.tinytown.opinion_grader import VisitGrader, grade_opinion, read_headline
 from minigpt.tinytown.opinions import HEADLINES_ABOUT, UNSEEN_HEADLINES, expand_file, headlines, sentiment_file
 from minigpt.tinytown.world import World
 from minigpt.training.device import detect
@@ -118,7 +118,7 @@ def test_one_model_becomes_glad_and_cross_and_stays_itself(mood, speaker):
 
 
 RECIPE = """
-title = "Moods"
+title = "SentimentResult"
 [sft]
 corpus = "talks.jsonl"
 format = "messages"
@@ -150,24 +150,24 @@ def moody(mood, speaker, tokenizer, tmp_path: Path, monkeypatch) -> tuple[Recipe
 
 def test_every_policy_of_a_recipe_is_asked_for_its_mood(moody, mood, speaker):
     recipe, home = moody
-    moods = measure_moods(recipe, home, torch.device("cpu"))
-    assert moods.label == "positive" and list(moods.entrants) == ["sft", "ppo", "ppo-negative"]
-    prompts = [Prompt((Turn("user", text),)) for text in moods.prompts]
+    result = measure_sentiment(recipe, home, torch.device("cpu"))
+    assert result.label == "positive" and list(result.entrants) == ["sft", "ppo", "ppo-negative"]
+    prompts = [Prompt((Turn("user", text),)) for text in result.prompts]
     said = respond(speaker, prompts, 9, Sampling(seed=0))
     wanted = torch.tensor(mood.log_odds(model_reward(mood, speaker)(said))).sigmoid()
-    sft, ppo, same = moods.entrants.values()
+    sft, ppo, same = result.entrants.values()
     assert sft.wanted == pytest.approx(float(wanted.mean()), abs=1e-4) and sft == same
     assert sft.interval[0] < sft.wanted < sft.interval[1]
     assert sft.kl == 0 and ppo.kl > 0.01
-    assert sft.longer == pytest.approx(sum(len(e.text) for e in said) / sum(map(len, moods.prompts)))
+    assert sft.longer == pytest.approx(sum(len(e.text) for e in said) / sum(map(len, result.prompts)))
 
 
 def test_the_report_card_shows_the_moods(moody):
     recipe, home = moody
     card = make_report(recipe, home, 0, 0, torch.device("cpu"))
     page = render(card)
-    moods = measure_moods(recipe, home, torch.device("cpu")).entrants
-    for name, mood in moods.items():
+    result = measure_sentiment(recipe, home, torch.device("cpu")).entrants
+    for name, mood in result.items():
         assert f"{mood.wanted:.1%}</data>" in page and f"{mood.interval[0]:.1%} to {mood.interval[1]:.1%}" in page, name
     (home.parent / "talks.jsonl").unlink()
     assert make_report(recipe, home, 0, 0, torch.device("cpu"))["sentiment"] == {}
@@ -201,13 +201,13 @@ def test_the_recipe_reads_what_the_generator_writes():
     recipe = load_recipe("expand")
     assert recipe.stages["sft"]["corpus"] == recipe.stages["ppo"]["corpus"] == "tinytown/doccano/expand.jsonl"
     assert recipe.stages["reward"]["corpus"] == "tinytown/doccano/sentiment.jsonl"
-    assert isinstance(recipe.truth(), VisitTruth)
+    assert isinstance(recipe.grader(), VisitGrader)
 
 
-def test_64_headlines_are_held_out_that_nobody_practises(files):
+def test_64_headlines_are_held_out_that_training_does_not_use(files):
     train, held_out = split_prompts(MessagesCorpus.read(files / "expand.jsonl"))
-    practised = {prompt.turns[-1].text for prompt in train}
-    assert len({prompt.turns[-1].text for prompt in held_out} - practised) == len(held_out) >= 64
+    seen = {prompt.turns[-1].text for prompt in train}
+    assert len({prompt.turns[-1].text for prompt in held_out} - seen) == len(held_out) >= 64
 
 
 def test_long_texts_are_more_than_twice_as_long_and_only_they_are_learned(files, tokenizer):
@@ -275,16 +275,17 @@ def test_a_headline_without_a_day_takes_any_and_a_strange_one_none():
     assert not grade_opinion("Why the zoo?", GOOD).on_topic and read_headline("Why the zoo?") is None
 
 
-def test_the_truth_asks_for_headlines_that_nobody_practised(files):
-    truth = VisitTruth()
+def test_the_truth_asks_for_headlines_that_training_does_not_use(files):
+    grader = VisitGrader()
     train, _ = split_prompts(MessagesCorpus.read(files / "expand.jsonl"))
-    practised = {prompt.turns[-1].text.lower() for prompt in train}
-    for column in truth.columns:
-        drawn = [prompt.turns[-1].text for prompt in truth.prompts(column, 200, practised)]
-        assert len(set(drawn)) == 200 and not practised & {text.lower() for text in drawn}
+    seen = {prompt.turns[-1].text.lower() for prompt in train}
+    for column in grader.columns:
+        drawn = [prompt.turns[-1].text for prompt in grader.prompts(column, 200, seen)]
+        assert len(set(drawn)) == 200 and not seen & {text.lower() for text in drawn}
         assert all(read_headline(text) for text in drawn)
-        assert drawn == [prompt.turns[-1].text for prompt in truth.prompts(column, 200, practised)]
+        assert drawn == [prompt.turns[-1].text for prompt in grader.prompts(column, 200, seen)]
     assert not set(headlines(HEADLINES_ABOUT)) & set(headlines(UNSEEN_HEADLINES))
     with pytest.raises(UserError, match=r"only [\d,]+ headlines"):
-        truth.prompts("headlines", 5000, practised)
-    assert truth.grade((Turn("user", HEADLINE),), GOOD) == dict.fromkeys(truth.marks, 1.0) | {"negative": 0, "score": 1}
+        grader.prompts("headlines", 5000, seen)
+    best = dict.fromkeys(grader.marks, 1.0) | {"negative": 0, "score": 1}
+    assert grader.grade((Turn("user", HEADLINE),), GOOD) == best

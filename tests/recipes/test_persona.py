@@ -1,4 +1,4 @@
-"""The persona recipe's twin: the script of Tinytown, its grader and its truth."""
+"""The persona recipe's twin: the script of Tinytown, its grader and its grader."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from minigpt.data.formats.script import ScriptCorpus
 from minigpt.errors import UserError
 from minigpt.recipe import load_recipe
 from minigpt.tinytown.script import CATCHPHRASES, OWN_FACTS, TAKES, cast, main_character, script_file, write_scenes
-from minigpt.tinytown.script_grader import ScriptGrader, ScriptTruth, asking_lines, nameless
+from minigpt.tinytown.script_grader import SceneGrader, ScriptGrader, asking_lines, nameless
 from minigpt.tinytown.world import World
 
 WORLD = World(0, 120)
 STAR = main_character(WORLD)
-GRADER = ScriptGrader(WORLD)
+GRADER = SceneGrader(WORLD)
 BASKETS = "Ada Finch: I have soup in my basket.\nNed Tate: And I have rice in mine.\nAda Finch: {}"
 MINE, HIS = (BASKETS.format(q.format(STAR.first)) for q in ("{}, what do I have?", "{}, what does Ned have?"))
 TOLD = "I have soup in my basket."
@@ -109,28 +109,28 @@ def test_a_changed_scene_wants_another_answer(scenes) -> None:
                 assert GRADER.changed(changed) == lines, "exchanging twice changes nothing"
 
 
-@pytest.mark.parametrize("column", ScriptTruth.columns)
-def test_prompts_are_of_their_kind_and_not_practised(column: str) -> None:
-    truth = ScriptTruth(WORLD)
-    first = truth.prompts(column, 30, set())
-    # Practised without names is practised.
-    practised = {nameless(prompt.turns[0].text).lower() for prompt in first[:10]} | {first[11].turns[0].text.lower()}
-    fresh = truth.prompts(column, 30, practised)
-    assert not practised & {prompt.turns[0].text.lower() for prompt in fresh}
+@pytest.mark.parametrize("column", ScriptGrader.columns)
+def test_prompts_are_of_their_kind_and_not_seen_in_training(column: str) -> None:
+    grader = ScriptGrader(WORLD)
+    first = grader.prompts(column, 30, set())
+    # Seen without names is seen.
+    seen = {nameless(prompt.turns[0].text).lower() for prompt in first[:10]} | {first[11].turns[0].text.lower()}
+    fresh = grader.prompts(column, 30, seen)
+    assert not seen & {prompt.turns[0].text.lower() for prompt in fresh}
     assert len({nameless(prompt.turns[0].text) for prompt in fresh}) == 30
-    assert truth.prompts(column, 30, set()) == first != truth.prompts(column, 30, set(), seed=1)
+    assert grader.prompts(column, 30, set()) == first != grader.prompts(column, 30, set(), seed=1)
     regulars, strangers = ({resident.name for resident in group} for group in cast(WORLD))
     speakers = set(re.findall(r"^(\w+ \w+):", "\n".join(p.turns[0].text for p in first), re.MULTILINE))
     assert speakers <= (strangers if column == "strangers" else regulars)
     for prompt in first:
         assert (GRADER.asked(prompt.turns[0].text).kind == "own") == (column == "own")
-        assert set(truth.grade(prompt.turns, "Nonsense.")) == {*truth.marks, "score"}
+        assert set(grader.grade(prompt.turns, "Nonsense.")) == {*grader.marks, "score"}
 
 
 def test_more_scenes_than_there_are_end_in_a_sentence(monkeypatch) -> None:
     monkeypatch.setattr("minigpt.tinytown.script_grader.DRAWS", 1)
     with pytest.raises(UserError, match="scenes of this kind"):
-        ScriptTruth(WORLD).prompts("own", 50, set())
+        ScriptGrader(WORLD).prompts("own", 50, set())
 
 
 def test_the_loader_finds_every_answer_of_the_script(tmp_path: Path) -> None:
@@ -148,16 +148,16 @@ def test_the_loader_finds_every_answer_of_the_script(tmp_path: Path) -> None:
     assert 0.4 < sum(lines == nameless(lines) for lines in single) / len(single) < 0.6
     again = [conversation for conversation in everything if len(conversation.turns) == 4]
     assert 0.2 < len(again) / len(everything) < 0.5
-    truth, marks = ScriptTruth(WORLD), []
+    grader, marks = ScriptGrader(WORLD), []
     for conversation in again:
         *before, answer = conversation.turns
-        marks.append(truth.grade(before, answer.text))
+        marks.append(grader.grade(before, answer.text))
     assert 0.5 < sum(mark["good"] for mark in marks) / len(marks) < 0.6, "second answers come in the same takes"
 
 
 def test_the_recipe_is_whole() -> None:
     recipe = load_recipe("persona")
     assert set(recipe.stages) >= {"pretrain", "sft", "reward", "ppo"}
-    truth = recipe.truth()
-    assert isinstance(truth, ScriptTruth) and truth.marks[-1] == "good"
-    assert truth.grade((Turn("user", "What is your hobby?"),), "If you ask me, my hobby is hiking.")["good"] == 1
+    grader = recipe.grader()
+    assert isinstance(grader, ScriptGrader) and grader.marks[-1] == "good"
+    assert grader.grade((Turn("user", "What is your hobby?"),), "If you ask me, my hobby is hiking.")["good"] == 1

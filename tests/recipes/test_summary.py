@@ -1,4 +1,4 @@
-"""Summaries: their truth, texts too long for the context, synthetic negatives, and the way from votes to PPO."""
+"""Summaries: their grader, texts too long for the context, synthetic negatives, and the way from votes to PPO."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from minigpt.model.responses import fit_prompts, respond
 from minigpt.model.sampling import Sampling
 from minigpt.recipe import load_recipe
 from minigpt.tinytown.gossip import Gossip, policy_file
-from minigpt.tinytown.graders import TRUTHS
-from minigpt.tinytown.summaries import SummaryTruth
+from minigpt.tinytown.graders import GRADERS
+from minigpt.tinytown.summaries import SummaryGrader
 from minigpt.tinytown.world import World
 from minigpt.training.device import detect
 from minigpt.training.run_state import read_log
@@ -42,44 +42,44 @@ POST = 'News\nThe baker sees a gull. Is it lost? "No!" says the town... And so o
 SHORTER = POST.removesuffix("\nIn the evening it eats 3.5 fish.")
 
 
-# The truth about summaries.
+# The grader about summaries.
 
 
 @pytest.fixture(scope="module")
-def truth() -> SummaryTruth:
-    return SummaryTruth()
+def grader() -> SummaryGrader:
+    return SummaryGrader()
 
 
 def test_the_recipe_names_this_truth_and_its_stages_read_the_same_posts():
     recipe = load_recipe("summary")
-    assert isinstance(recipe.truth(), SummaryTruth) and TRUTHS["summary"] is SummaryTruth
+    assert isinstance(recipe.grader(), SummaryGrader) and GRADERS["summary"] is SummaryGrader
     assert list(recipe.stages) == ["pretrain", "sft", "reward", "ppo"]
 
 
-def test_held_out_posts_are_new_and_of_the_right_residents(truth):
-    practised = {json.loads(line)["original_text"].lower() for line in policy_file(truth.world).splitlines()}
-    names = {asked: [r.name for r in truth.world.residents if r.asked == asked] for asked in (True, False)}
+def test_held_out_posts_are_new_and_of_the_right_residents(grader):
+    seen = {json.loads(line)["original_text"].lower() for line in policy_file(grader.world).splitlines()}
+    names = {asked: [r.name for r in grader.world.residents if r.asked == asked] for asked in (True, False)}
     for column, asked in (("asked", True), ("held_out", False)):
-        prompts = truth.prompts(column, 50, practised)
+        prompts = grader.prompts(column, 50, seen)
         texts = [prompt.turns[-1].text for prompt in prompts]
-        assert len(set(texts)) == 50 and not practised & {text.lower() for text in texts}
+        assert len(set(texts)) == 50 and not seen & {text.lower() for text in texts}
         assert all(any(name in text for name in names[asked]) for text in texts)
         assert not any(name in text for name in names[not asked] for text in texts)
-        assert truth.prompts(column, 50, practised) == prompts != truth.prompts(column, 50, practised, seed=1)
-        less = truth.prompts(column, 10, practised | {texts[0].lower()})
+        assert grader.prompts(column, 50, seen) == prompts != grader.prompts(column, 50, seen, seed=1)
+        less = grader.prompts(column, 10, seen | {texts[0].lower()})
         assert [prompt.turns[-1].text for prompt in less] == texts[1:11]
 
 
-def test_marks_tell_each_flaw_apart(truth):
+def test_marks_tell_each_flaw_apart(grader):
     gossip = Gossip(World(), "test", World().residents)
     failed = Counter()
     for _ in range(30):
         story = gossip.story()
         prompt = (Turn("user", gossip.text(story)),)
-        good = truth.grade(prompt, gossip.summary(story))
-        assert all(good[mark] == 1 for mark in (*truth.marks, "score"))
+        good = grader.grade(prompt, gossip.summary(story))
+        assert all(good[mark] == 1 for mark in (*grader.marks, "score"))
         for flaw in ("drops", "garbles", "rambles"):
-            marks = truth.grade(prompt, gossip.flawed(story, flaw))
+            marks = grader.grade(prompt, gossip.flawed(story, flaw))
             assert marks["good"] == 0 and marks["score"] < 1
             failed.update((flaw, mark) for mark in ("covered", "faithful", "concise", "fluent") if marks[mark] < 1)
     assert {pair for pair, count in failed.items() if count == 30} == {
@@ -89,10 +89,10 @@ def test_marks_tell_each_flaw_apart(truth):
 
 
 @pytest.mark.parametrize("answer", ["", " ", "\n\n", "x" * 5000, "天空", "Ada Finch is Ada Finch is", "((("])
-def test_any_answer_has_marks_from_0_to_1(truth, answer):
+def test_any_answer_has_marks_from_0_to_1(grader, answer):
     for prompt in ((), (Turn("user", ""),), (Turn("user", POST),)):
-        marks = truth.grade(prompt, answer)
-        assert set(marks) == {*truth.marks, "score"} and all(0 <= value <= 1 for value in marks.values())
+        marks = grader.grade(prompt, answer)
+        assert set(marks) == {*grader.marks, "score"} and all(0 <= value <= 1 for value in marks.values())
         assert marks["good"] == 0
 
 
@@ -274,7 +274,7 @@ def test_forty_votes_teach_the_voters_taste(votes, speaker):
 
 
 def test_ppo_reads_only_the_prompts_of_votes(votes, speaker):
-    """Whatever the answers and the verdict were: the prompts stay the same, and PPO practises on them."""
+    """Whatever the answers and the verdict were: the prompts stay the same, and PPO trains on them."""
     path = votes / "trl.jsonl"
     prompts = prompts_of(PromptCorpus.read(path, valid_fraction=0.0).train)
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

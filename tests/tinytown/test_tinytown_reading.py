@@ -15,7 +15,7 @@ from minigpt.tinytown.opinion_grader import grade_opinion
 from minigpt.tinytown.questions import AskedFact
 from minigpt.tinytown.reader import Claim, grammar, read_reply
 from minigpt.tinytown.script import CATCHPHRASES
-from minigpt.tinytown.script_grader import ScriptGrader
+from minigpt.tinytown.script_grader import SceneGrader
 from minigpt.tinytown.speech import SMALL_TALK, UNKNOWABLE
 from minigpt.tinytown.topics import fill, with_article
 from minigpt.tinytown.wordings import ALSO, BARE, admissions, bare_answers, statements
@@ -280,7 +280,7 @@ def test_the_grader_of_summaries_is_not_gamed(game: str) -> None:
     assert not grade.good and grade.score <= 0.5
 
 
-SCRIPT = ScriptGrader(TOWN)
+SCRIPT = SceneGrader(TOWN)
 STAR = SCRIPT.star.first
 SCENE = f"Ada Finch: I have soup in my basket.\nNed Tate: And I have rice in mine.\nAda Finch: {STAR}, what do I have?"
 HEARD = "You have soup in your basket."

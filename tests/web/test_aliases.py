@@ -1,4 +1,4 @@
-"""The older systems' clients still work: a summariser with a feedback service, a bot with two modes."""
+"""Clients of the two other systems work: a summariser with a feedback service, a bot with two modes."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_summaries_and_their_score(client):
 
 @pytest.fixture(scope="module")
 def recipes(tmp_path_factory):
-    """What the older systems had: a summariser before and after PPO with its reward model, and a character."""
+    """What the two other systems had: a summariser before and after PPO with its reward model, and a character."""
     names = ("summary/sft", "summary/ppo", "persona/ppo", "town/sft")
     folder = write_models(tmp_path_factory.mktemp("recipes"), *names)
     torch.manual_seed(1)

@@ -33,7 +33,7 @@ class CountingReward:
 def rewarded(monkeypatch, models):
     model = CountingReward()
     model.tokenizer = load_model(models / "town/sft").tokenizer
-    monkeypatch.setattr(judge.Judge, "reward", lambda self, name=None, recipe=None: Reward(model, "town/reward"))
+    monkeypatch.setattr(judge.Scorer, "reward", lambda self, name=None, recipe=None: Reward(model, "town/reward"))
 
 
 def plain(models, name, ids):
@@ -188,11 +188,11 @@ def test_one_failing_column_does_not_stop_the_others(models, tmp_path):
 
 
 def test_too_many_looks_at_once_are_sent_away(models, tmp_path):
-    app = make_app(models, tmp_path, waiting_looks=0)
+    app = make_app(models, tmp_path, waiting_work=0)
     client = app.test_client()
     body = {"model": "town/sft", "messages": QUESTION}
     assert client.post("/api/beam", json=body).status_code == 200
-    with app.shelf.bench():
+    with app.cache.work_lock():
         response = client.post("/api/beam", json=body)
     assert response.status_code == 429 and int(response.headers["Retry-After"]) >= 1
     app.close()
@@ -207,6 +207,6 @@ def test_the_reward_beside_an_answer_is_of_its_recipe_or_else_one_that_judges_an
         )
         for name, (age, reads) in found.items()
     }
-    shelf = SimpleNamespace(entries=lambda: entries, extra=lambda kind, entry, load: entry.name)
-    chosen = {recipe: judge.Judge(shelf).reward(recipe=recipe).name for recipe in ("town", "expand", "movie")}
+    cache = SimpleNamespace(entries=lambda: entries, extra=lambda kind, entry, load: entry.name)
+    chosen = {recipe: judge.Scorer(cache).reward(recipe=recipe).name for recipe in ("town", "expand", "movie")}
     assert chosen == {"town": "town/reward", "expand": "expand/reward", "movie": "town/reward"}

@@ -72,7 +72,7 @@ def finished(client, seconds=120):
 
 def test_training_on_votes_runs_the_commands_and_measures_what_came_of_it(models, tmp_path, monkeypatch):
     trained = tmp_path / "reward model"
-    monkeypatch.setattr(judge.Judge, "reward", lambda self, *_, **__: Reward(Liking(trained), "votes/reward"))
+    monkeypatch.setattr(judge.Scorer, "reward", lambda self, *_, **__: Reward(Liking(trained), "votes/reward"))
     app = training_app(models, tmp_path, "reward model", "PPO", retrain_votes=10)
     client = app.test_client()
     assert client.get("/api/retrain").get_json()["state"] == "idle"

@@ -109,7 +109,7 @@ def server(models, tmp_path):
     server = Server(Settings(models=models, database=tmp_path / "f.sqlite", tick_seconds=0.02), port=0)
     thread = threading.Thread(target=server.serve)
     thread.start()
-    assert server.app.shelf.ready.wait(60)
+    assert server.app.cache.ready.wait(60)
     yield server
     server.stop()
     thread.join(60)
@@ -181,7 +181,7 @@ def test_an_idle_connection_does_not_hold_up_the_shutdown(models, tmp_path):
     thread.start()
     with socket.create_connection(("127.0.0.1", server.port), timeout=30):
         for _ in deadline(60):
-            if server.app.shelf.ready.is_set() and server._idle:
+            if server.app.cache.ready.is_set() and server._idle:
                 break
         server.stop()
         thread.join(20)
@@ -191,14 +191,14 @@ def test_an_idle_connection_does_not_hold_up_the_shutdown(models, tmp_path):
 def test_the_store_is_closed_last_however_late_the_stopping_thread_is(models, tmp_path, monkeypatch):
     server = Server(Settings(models=models, database=tmp_path / "f.sqlite", drain_seconds=7), port=0)
     thread, closed = threading.Thread(target=server.serve), []
-    shutdown, engines, store = server._server.shutdown, server.app.shelf.close, server.app.store.close
+    shutdown, engines, store = server._server.shutdown, server.app.cache.close, server.app.store.close
 
     def late() -> None:
         shutdown()
         thread.join(1)  # time enough for a `serve` that does not wait
 
     monkeypatch.setattr(server._server, "shutdown", late)
-    monkeypatch.setattr(server.app.shelf, "close", lambda grace=0.0: (closed.append(grace), engines(grace)))
+    monkeypatch.setattr(server.app.cache, "close", lambda grace=0.0: (closed.append(grace), engines(grace)))
     monkeypatch.setattr(server.app.store, "close", lambda: (closed.append("store"), store()))
     thread.start()
     with ThreadPoolExecutor() as pool:
@@ -326,7 +326,7 @@ def test_the_engine_can_be_any(models, tmp_path):
         port=0,
         engine=lambda model: ScriptedEngine(model, [50]),
     )
-    assert server.url.endswith(f":{server.port}/") and server.app.shelf is not None
+    assert server.url.endswith(f":{server.port}/") and server.app.cache is not None
     answer = server.app.test_client().post("/v1/chat/completions", json={"messages": QUESTION}).get_json()
     assert answer["minigpt"]["ids"] == [50]
     server._server.server_close()
@@ -338,6 +338,6 @@ def test_the_engines_numbers_come_from_the_settings(models, tmp_path):
     from minigpt.web import create_app
 
     app = create_app(Settings(models=models, database=tmp_path / "f.sqlite", running=2, waiting=3, answer_seconds=7))
-    engine = app.shelf.open("town/sft").engine
+    engine = app.cache.open("town/sft").engine
     assert isinstance(engine, Engine) and (engine.running, engine.waiting, engine.seconds) == (2, 3, 7)
     app.close()

@@ -193,7 +193,7 @@ def test_a_model_that_was_trained_anew_is_loaded_anew(tmp_path):
     write_models(folder, "town/sft")
     assert chat(client, model="town/sft", temperature=0).get_json()["choices"] != before
     chat(client, model="other/sft")
-    assert app.shelf.loaded() == ["other/sft"]  # the one used longest ago has made room
+    assert app.cache.loaded() == ["other/sft"]  # the one used longest ago has made room
     app.close()
 
 
@@ -302,14 +302,14 @@ def test_every_route_names_the_field_that_is_missing_or_unknown(client):
 def test_health_does_not_wait_for_the_model(models, tmp_path):
     app = make_app(models, tmp_path)
     client = app.test_client()
-    app.shelf.ready.clear()
+    app.cache.ready.clear()
     loading = client.get("/health")
     assert loading.status_code == 503 and loading.get_json()["status"] == "loading"
-    app.shelf.preload()
+    app.cache.preload()
     healthy = client.get("/health").get_json()
     assert healthy["status"] == "ok" and healthy["models"] == ["town/ppo"]
     assert healthy["queue"] == {"running": 0, "waiting": 0}
-    app.shelf.close()
+    app.cache.close()
     assert client.get("/health").get_json()["status"] == "stopping"
     assert error_of(chat(client))["code"] == "shutting_down"
 

@@ -1,4 +1,4 @@
-"""Corpora: one loader per published file format, and Tinytown, the corpus whose truth is known."""
+"""Corpora: one loader per published file format, and Tinytown, the corpus where every right answer is known."""
 
 from __future__ import annotations
 

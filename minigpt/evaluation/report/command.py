@@ -41,9 +41,9 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     if not trained:
         script = f"run_{next(iter(recipe.stages))}.py --recipe {recipe.name}"
         raise UserError(f"{home} holds no trained stage yet; run python {script} first.")
-    truth = recipe.truth()
-    if truth is not None:
-        trials.check_questions(recipe, truth, questions)
+    grader = recipe.grader()
+    if grader is not None:
+        trials.check_questions(recipe, grader, questions)
     models = {stage: load_model(home / stage, device) for stage in trained if stage != "reward"}
     reward = load_reward_model(home / "reward", device) if "reward" in trained else None
     loaded: dict[str, Any] = {**models, "reward": reward}
@@ -65,7 +65,7 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     if reward is not None and reward.labels and "sft" in trained:
         print(f"sentiment: {PROMPTS} held-out prompts, at temperature 1", flush=True)
         report["sentiment"] = trials.sentiment(recipe, home, device)
-    if truth is not None:
+    if grader is not None:
         report["questions"] = questions
         if "sft" in trained:
             print(f"win rate:  {questions} prompts a column, at temperature 1", flush=True)

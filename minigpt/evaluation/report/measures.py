@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ...tinytown.graders import TRUTHS
+from ...tinytown.graders import GRADERS
 
 SHARE = "{:.1%}"
 STAGE_NAMES = {"pretrain": "Pre-training", "sft": "SFT", "reward": "Reward model", "ppo": "PPO", "dpo": "DPO"}
@@ -95,7 +95,7 @@ MEASURES = {
 } | {
     f"{prefix}{quality}": Measure(f"{label}{quality}", SHARE, 1)
     for prefix, label in (("", ""), ("true_", "true "))
-    for quality in (mark for truth in TRUTHS.values() for mark in truth.marks)
+    for quality in (mark for grader in GRADERS.values() for mark in grader.marks)
 }  # fmt: skip
 
 

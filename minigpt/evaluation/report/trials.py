@@ -1,4 +1,4 @@
-"""What is tried now: the stages answer the same prompts and, where the truth is known, are marked."""
+"""What is tried now: the stages answer the same prompts and, where there is a grader, are marked."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ...model.responses import respond
 from ...model.sampling import GREEDY
 from ...recipe import Recipe
 from ...tinytown import Town
-from ...tinytown.graders import Truth
+from ...tinytown.graders import Grader
 from ...training.run_state import SAMPLES, read_log
 from ...training.samples import opening
 from ..knowledge import COLUMNS, ask, ask_with_examples, mark
-from ..sentiment import measure_moods
-from ..win_rate import practised_prompts, win_rates
+from ..sentiment import measure_sentiment
+from ..win_rate import prompts_of_ppo, win_rates
 from .measures import spoken
 
 PROMPTS = 8
@@ -37,13 +37,13 @@ def choose_prompts(recipe: Recipe, models: dict[str, ChatModel], home: Path) -> 
     Where the recipe's corpus is not on this machine, they are those that the last stage answered in training.
     """
     found: list[tuple[Prompt, str]]
-    truth = recipe.truth()
-    if truth is not None and any(model.is_chat for model in models.values()):
-        practised = practised_prompts(recipe)
+    grader = recipe.grader()
+    if grader is not None and any(model.is_chat for model in models.values()):
+        seen = prompts_of_ppo(recipe)
         found = [
             (prompt, spoken(column))
-            for column in truth.columns
-            for prompt in truth.prompts(column, PROMPTS // len(truth.columns), practised)
+            for column in grader.columns
+            for prompt in grader.prompts(column, PROMPTS // len(grader.columns), seen)
         ]
     else:
         try:
@@ -63,7 +63,7 @@ def answer_length(recipe: Recipe, models: dict[str, ChatModel]) -> int:
 
 
 def corpus_prompts(recipe: Recipe, models: dict[str, ChatModel]) -> list[Prompt]:
-    """Prompts that no stage practised; for a recipe that only reads, how its validation documents open."""
+    """Prompts that no stage seen; for a recipe that only reads, how its validation documents open."""
     for stage in ("ppo", "sft"):
         if stage in recipe.stages and any(model.is_chat for model in models.values()):
             return split_prompts(recipe.open_corpus(stage))[1]
@@ -82,7 +82,7 @@ def answer_all(
     recipe: Recipe, prompts: Sequence[tuple[Prompt, str]], models: dict[str, ChatModel], reward: RewardModel | None
 ) -> dict[str, dict[str, Any]]:
     """{prompt: {"note": where it is from, "before": earlier turns, "stages": {stage: answer}}}; all are greedy."""
-    truth, length = recipe.truth(), answer_length(recipe, models)
+    grader, length = recipe.grader(), answer_length(recipe, models)
     found: dict[str, dict[str, Any]] = {
         prompt.turns[-1].text: {
             "note": note, "before": [f"{t.role}: {t.text}" for t in prompt.turns[:-1]], "stages": {}
@@ -97,8 +97,8 @@ def answer_all(
             row: dict[str, Any] = {"text": text, "ended": response.finished}
             if model.is_chat and reward is not None and (score := reward_of(reward, prompt, text)) is not None:
                 row["reward"] = score
-            if model.is_chat and truth is not None:
-                row["mark"], row["marked"] = truth.marks[0], truth.grade(prompt.turns, text)[truth.marks[0]]
+            if model.is_chat and grader is not None:
+                row["mark"], row["marked"] = grader.marks[0], grader.grade(prompt.turns, text)[grader.marks[0]]
             found[prompt.turns[-1].text]["stages"][stage] = row
     return found
 
@@ -111,16 +111,16 @@ def reward_of(reward: RewardModel, prompt: Prompt, text: str) -> float | None:
         return None
 
 
-def check_questions(recipe: Recipe, truth: Truth, count: int) -> None:
+def check_questions(recipe: Recipe, grader: Grader, count: int) -> None:
     """Raises UserError, before anything takes time, if there are not so many questions."""
     for which, new_wording in COLUMNS if recipe.about_town else ():
         try:
             Town().questions(which, count, unseen_phrasing=new_wording)
         except ValueError as error:
             raise UserError(f"--questions {count}: {error}.") from None
-    practised = practised_prompts(recipe)
-    for column in truth.columns:
-        truth.prompts(column, count, practised)
+    seen = prompts_of_ppo(recipe)
+    for column in grader.columns:
+        grader.prompts(column, count, seen)
 
 
 def knowledge(models: dict[str, ChatModel], count: int) -> dict[str, dict[str, Any]]:
@@ -149,7 +149,7 @@ def sentiment(recipe: Recipe, home: Path, device: torch.device) -> dict[str, Any
     """{"label": what the reward model wants, "entrants": {model: its row}}; empty where the recipe's corpus is not on
     this machine. See `minigpt.evaluation.sentiment`."""
     try:
-        found = measure_moods(recipe, home, device)
+        found = measure_sentiment(recipe, home, device)
     except UserError:
         return {}
     rows = {name: asdict(row) for name, row in found.entrants.items()}

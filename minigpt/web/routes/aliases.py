@@ -1,5 +1,5 @@
-"""The routes of two older systems, for their clients: a Korean summariser with a feedback service, and a Russian chat
-bot with two modes. Thin: each is a call of the same service."""
+"""Routes that clients of two other systems know: a Korean summariser with a feedback service, and a Russian chat bot
+with two modes. Thin: each is a call of the same service."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def make(service: Service) -> Blueprint:
 
     def trained(recipe: str, *stages: str) -> str | None:
         """The recipe's model of the first of these stages that was trained; None, the default model, without any."""
-        entries = service.shelf.entries()
+        entries = service.cache.entries()
         return next((name for stage in stages if (name := f"{recipe}/{stage}") in entries), None)
 
     @aliases.post("/summarize")

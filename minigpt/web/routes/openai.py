@@ -26,15 +26,15 @@ def make(service: Service, settings: Settings) -> Blueprint:
     @takes()
     def models() -> Json:
         """The models that can be named, in the order of their names."""
-        entries = service.shelf.entries()
+        entries = service.cache.entries()
         return {"object": "list", "data": [_model(entry, entries, service) for entry in entries.values()]}
 
     @openai.get("/v1/models/<recipe>/<folder>")
     @takes()
     def model(recipe: str, folder: str) -> Json:
         """One model."""
-        entry = service.shelf.find(f"{recipe}/{folder}")
-        return _model(entry, service.shelf.entries(), service)
+        entry = service.cache.find(f"{recipe}/{folder}")
+        return _model(entry, service.cache.entries(), service)
 
     @openai.post("/v1/chat/completions")
     @takes()
@@ -82,9 +82,9 @@ def _model(entry: Entry, entries: dict[str, Entry], service: Service) -> Json:
         "answers": entry.stage not in ("pretrain", "reward"),
         "chats": entry.chats,
         "context_length": entry.config.max_position_embeddings,
-        "parameters": service.shelf.parameters(entry.name),
-        "loaded": entry.name in service.shelf.loaded(),
-        "default": entry.name == service.shelf.default(entries),
+        "parameters": service.cache.parameters(entry.name),
+        "loaded": entry.name in service.cache.loaded(),
+        "default": entry.name == service.cache.default(entries),
         "card": public_card(entry.folder),
     }
 

@@ -76,13 +76,13 @@ def make(service: Service, settings: Settings) -> Blueprint:
     @takes()
     def health() -> tuple[Json, int]:
         """Whether the server is ready; it neither loads nor waits for anything."""
-        running, waiting = service.shelf.queue()
-        about = {"models": service.shelf.loaded(), "device": settings.device,
+        running, waiting = service.cache.queue()
+        about = {"models": service.cache.loaded(), "device": settings.device,
                  "queue": {"running": running, "waiting": waiting}}  # fmt: skip
-        if service.shelf.closing:
+        if service.cache.closing:
             error = ApiError(503, "shutting_down", "The server is shutting down.")
             return {"status": "stopping", **about, **error.body()}, 503
-        if not service.shelf.ready.is_set():
+        if not service.cache.ready.is_set():
             error = ApiError(503, "loading", "The model is being loaded.")
             return {"status": "loading", **about, **error.body()}, 503
         return {"status": "ok", **about}, 200
@@ -97,8 +97,8 @@ def make(service: Service, settings: Settings) -> Blueprint:
     @takes()
     def known() -> Json:
         """What the page needs to know before it shows anything."""
-        entries = service.shelf.entries()
-        default = service.shelf.default(entries)
+        entries = service.cache.entries()
+        default = service.cache.default(entries)
         asked = service.judge.reference(entries[default]) if default else None
         return {
             "version": __version__,
@@ -117,7 +117,7 @@ def make(service: Service, settings: Settings) -> Blueprint:
     def compare(body: bodies.Compare) -> Json | Response:
         """One prompt answered by several models, with reward and distance from the SFT model."""
         for name in body.models:  # a mistake is told before the stream begins
-            service.shelf.find(name)
+            service.cache.find(name)
         events = service.compare(body, client_gone())
         if body.stream:
             return stream(_compare_frames(events), settings.ping_seconds)

@@ -10,7 +10,7 @@ import { History } from "./history.js";
 import { language, t } from "./i18n.js";
 import { inspect } from "./inside.js";
 import { limits } from "./limits.js";
-import { describe, model, offerModels, shelfEvents } from "./models.js";
+import { describe, model, offerModels, modelEvents } from "./models.js";
 import { fetchReply, requestFor } from "./reply.js";
 import { isShown } from "./router.js";
 import { keep, kept } from "./storage.js";
@@ -54,7 +54,7 @@ class Chat {
       this.modelCard();
     });
     language.addEventListener("change", () => { this.pickers(); this.draw(); });
-    shelfEvents.addEventListener("change", () => this.pickers());
+    modelEvents.addEventListener("change", () => this.pickers());
   }
 
   pickers() {

@@ -7,7 +7,7 @@ import { $, $$, el, escapeKey, show } from "./dom.js";
 import { sentence } from "./errors.js";
 import { language, number, percent, t } from "./i18n.js";
 import { inspect } from "./inside.js";
-import { describe, model, offerModels, shelfEvents, stageName, stagesOf } from "./models.js";
+import { describe, model, offerModels, modelEvents, stageName, stagesOf } from "./models.js";
 import { isShown } from "./router.js";
 import { decoding } from "./settings.js";
 
@@ -108,7 +108,7 @@ export const compareView = {
     $("#compare-stop").addEventListener("click", stop);
     enterKeys($("#compare-prompt"), run, stop);
     document.addEventListener("keydown", (event) => { if (isShown("compare") && escapeKey(event)) stop(); });
-    shelfEvents.addEventListener("change", pick);
+    modelEvents.addEventListener("change", pick);
     language.addEventListener("change", () => {
       pick();
       for (const column of last?.columns ?? []) finish(column);

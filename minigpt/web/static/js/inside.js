@@ -7,7 +7,7 @@ import { enterKeys } from "./composer.js";
 import { $, show } from "./dom.js";
 import { guarded } from "./errors.js";
 import { language, t } from "./i18n.js";
-import { offerModels, shelfEvents } from "./models.js";
+import { offerModels, modelEvents } from "./models.js";
 import { go } from "./router.js";
 import { decoding } from "./settings.js";
 import { back, current, hasBefore, lay, specimen, subject } from "./specimen.js";
@@ -76,7 +76,7 @@ export const insideView = {
     $("#inside-back").addEventListener("click", back);
     specimen.addEventListener("change", draw);
     language.addEventListener("change", draw);
-    shelfEvents.addEventListener("change", () => offerModels($("#inside-model")));
+    modelEvents.addEventListener("change", () => offerModels($("#inside-model")));
     draw();
   },
 };

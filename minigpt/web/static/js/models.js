@@ -1,22 +1,22 @@
-// The models on the shelf, grouped by the stage that made them.
+// The models, grouped by the stage that made them.
 
 import { call } from "./api.js";
 import { el } from "./dom.js";
 import { has, number, t } from "./i18n.js";
 
 export const STAGES = ["pretrain", "sft", "ppo", "dpo", "reward"];
-export const shelfEvents = new EventTarget();  // says "change"
-let shelf = [];
+export const modelEvents = new EventTarget();  // says "change"
+let known = [];
 
-export const models = () => shelf;
-export const model = (id) => shelf.find((one) => one.id === id) ?? null;
-export const speakers = () => shelf.filter((one) => one.chats);
+export const models = () => known;
+export const model = (id) => known.find((one) => one.id === id) ?? null;
+export const speakers = () => known.filter((one) => one.chats);
 export const stageName = (stage) => (has(`stage.${stage}`) ? t(`stage.${stage}`) : stage);
 
 export async function loadModels() {
-  shelf = (await call("GET", "/v1/models")).data;
-  shelfEvents.dispatchEvent(new Event("change"));
-  return shelf;
+  known = (await call("GET", "/v1/models")).data;
+  modelEvents.dispatchEvent(new Event("change"));
+  return known;
 }
 
 /** The chats-with-you models, a group for each stage in the order of the recipe. */
