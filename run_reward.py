@@ -48,7 +48,8 @@ def main() -> None:
 
     objective = RewardTraining(model, corpus, run.runtime, run.settings.want, extra, references)
     run.train(objective, save, parent, plot_judgements, prepare=lambda: save_comparisons(run.folder, corpus))
-    run.say_next(f"run_ppo.py --recipe {arguments.recipe}")
+    start = f" --init-from {arguments.init_from}" if arguments.init_from else ""
+    run.say_next(f"run_ppo.py --recipe {arguments.recipe}{start}")
 
 
 if __name__ == "__main__":

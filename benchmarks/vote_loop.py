@@ -2,19 +2,23 @@
 
     python benchmarks/vote_loop.py                     on the shipped models; under ten minutes on two cores
     python benchmarks/vote_loop.py --recipe summary    on trained_models/summary, after its four stages
+    python benchmarks/vote_loop.py --votes 40 --careless 0.5
+                                                       half of the votes are a coin's: no worse model may come of them
 
 Starts the real server on a copy of the models and does what a student does on the page, by the same requests. A
 simulated rater votes on blind pairs of answers, presses the retraining button and waits. On the shipped models the
 rater likes polite answers, and among those the shorter one; both answers are the SFT model's. With `--recipe` the rater
 follows the recipe's grader, and the pairs are of the current model and of an older one: PPO's and SFT's.
 Printed are how often the reward model agrees with votes that it never saw, before and after, and who wins when the same
-rater votes blindly on new questions, the SFT model or the new PPO model. Exit code 1 if a goal is missed.
+rater votes blindly on new questions, the SFT model or the new PPO model. Exit code 1 if a goal is missed: the new model
+must win or, where votes are careless, at least not take the old one's place unless it does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import shutil
 import tempfile
 import time
@@ -33,9 +37,9 @@ from minigpt.recipe import load_recipe
 from minigpt.tinytown import Town
 from minigpt.tinytown.graders import Grader
 
-AGREEMENT, WINS = 0.85, 0.70  # the goals
+AGREEMENT, WINS = 0.85, 0.70  # the goals, with careful votes
 NOTICED = 2  # words by which an answer must be shorter for the rater to see it
-NEW = "votes/ppo"
+NEW, TRIAL = "votes/ppo", "votes/ppo-trial"  # the new model, and where it is if it is no better than the old one
 
 
 @dataclass
@@ -109,6 +113,23 @@ class Reader:
 
 
 @dataclass
+class Careless:
+    """Somebody who does not look in this share of all votes, and then takes either side."""
+
+    rater: Rater
+    share: float
+    rng: random.Random
+
+    def good(self, question: str, answer: str) -> bool:
+        return self.rater.good(question, answer)
+
+    def vote(self, question: str, left: str, right: str) -> str:
+        if self.rng.random() < self.share:
+            return self.rng.choice(("left", "right"))
+        return self.rater.vote(question, left, right)
+
+
+@dataclass
 class Tally:
     """Who won, by name or "tie", and how many answers of each model were good."""
 
@@ -133,7 +154,7 @@ def cast(page: Page, rater: Rater, questions: Sequence[str], models: tuple[str, 
 
 def retrain(page: Page) -> dict[str, Any]:
     """Press the button and watch, until the training is over; returns what the page then shows."""
-    page.call("POST", "/api/retrain", {})
+    page.call("POST", "/api/retrain", {"force": True})
     state: dict[str, Any] = {}
     for event, data in page.events("/api/retrain/events"):
         if event == "line":
@@ -145,26 +166,33 @@ def retrain(page: Page) -> dict[str, Any]:
     return state
 
 
-def measure(home: Path, rater: Rater, questions: Sequence[str], votes: int, compared: tuple[str, str]) -> bool:
-    """The whole loop on the models in `home`, of which two are `compared`; whether both goals were met."""
+def measure(
+    home: Path, rater: Rater, questions: Sequence[str], votes: int, compared: tuple[str, str], voter: Rater
+) -> bool:
+    """The whole loop on the models in `home`, of which two are `compared`; whether the goals were met. The votes that
+    are learned from are the `voter`'s, those on the new model the `rater`'s."""
     old, fresh = compared[1], len(questions) - votes
     began = time.monotonic()
     with serving("--model", str(home / old), "--device", "cpu") as url:
         page = Page(url)
-        first = cast(page, rater, questions[:votes], compared)
-        told = " and ".join(dict.fromkeys(compared))
-        print(f"votes:     {votes} on pairs of {told}, {first.won['tie']} of them ties ({_since(began)})", flush=True)
-        agreement = retrain(page)["agreement"]
-        print(f"retrained: ({_since(began)})", flush=True)
-        second = cast(page, rater, questions[votes:], (NEW, old))
+        first = cast(page, voter, questions[:votes], compared)
+        pairs = " and ".join(dict.fromkeys(compared))
+        print(f"votes:     {votes} on pairs of {pairs}, {first.won['tie']} of them ties ({_since(began)})", flush=True)
+        told = retrain(page)
+        agreement, verdict = told["agreement"], told["result"]
+        print(f"retrained: {verdict['summary']} ({_since(began)})", flush=True)
+        new = NEW if verdict["better"] else TRIAL
+        offered = {model["id"] for model in page.call("GET", "/v1/models")["data"]}
+        assert (NEW in offered) == verdict["better"], "only a better model is offered as the next one"
+        second = cast(page, rater, questions[votes:], (new, old))
     before, after = agreement["before"], agreement["after"]
-    kept, decided = after["votes"], second.won[NEW] + second.won[old]
+    kept, decided = after["votes"], second.won[new] + second.won[old]
     rows = [
         ("agrees with votes kept aside, before", before["share"], kept, None),
         ("agrees with votes kept aside, after", after["share"], kept, AGREEMENT),
-        (f"{NEW} wins against {old}", second.won[NEW] / max(1, decided), decided, WINS),
+        (f"{new} wins against {old}", second.won[new] / max(1, decided), decided, WINS),
         (f"good answers of {old}", second.good[old] / fresh, fresh, None),
-        (f"good answers of {NEW}", second.good[NEW] / fresh, fresh, None),
+        (f"good answers of {new}", second.good[new] / fresh, fresh, None),
     ]
     print(f"\n{'':40}{'result':>8}{'of':>6}{'95 %':>18}{'goal':>8}")
     for name, share, count, goal in rows:
@@ -173,7 +201,9 @@ def measure(home: Path, rater: Rater, questions: Sequence[str], votes: int, comp
         print(f"{name:40}{result}{'' if goal is None else f'{goal:8.0%}'}")
     learned, ties = votes - first.won["tie"] - kept, second.won["tie"]
     print(f"{learned} votes to learn from; {ties} of {fresh} fresh votes were ties; {_since(began)} in all")
-    return all(share is not None and share >= goal for _, share, _, goal in rows if goal is not None)
+    if voter is not rater:
+        return not verdict["better"] or second.won[new] > second.won[old]
+    return verdict["better"] and all(share is not None and share >= goal for _, share, _, goal in rows if goal)
 
 
 def _since(began: float) -> str:
@@ -185,6 +215,8 @@ def main() -> None:
     parser.add_argument("--recipe", help="a recipe with a grader (default: the shipped models, and taste)")
     parser.add_argument("--votes", type=int, default=200, help="votes to learn from and to measure with (default 200)")
     parser.add_argument("--fresh", type=int, default=100, help="votes on the new model (default 100)")
+    parser.add_argument("--careless", type=float, default=0.0, help="share of the votes given without looking")
+    parser.add_argument("--seed", type=int, default=7, help="which votes are careless (default 7)")
     parser.add_argument("--keep", type=Path, help="work in this new folder, and leave it (default: a temporary one)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -194,12 +226,16 @@ def main() -> None:
             shutil.copytree(ROOT / "trained_models" / name / stage, home / name / stage)
         if arguments.recipe:
             grader = load_recipe(name).need_grader()
+            rater: Rater = Reader(grader)
             questions = [prompt.turns[-1].text for prompt in grader.prompts(grader.columns[0], count, set(), seed=7)]
-            met = measure(home, Reader(grader), questions, arguments.votes, (f"{name}/ppo", f"{name}/sft"))
+            compared = f"{name}/ppo", f"{name}/sft"
         else:
-            taste = Taste()
-            questions = [question.text for question in taste.town.questions("asked", count, seed=7)]
-            met = measure(home, taste, questions, arguments.votes, ("shipped/sft", "shipped/sft"))
+            rater = Taste()
+            questions = [question.text for question in rater.town.questions("asked", count, seed=7)]
+            compared = "shipped/sft", "shipped/sft"
+        share = arguments.careless
+        voter = Careless(rater, share, random.Random(arguments.seed)) if share else rater
+        met = measure(home, rater, questions, arguments.votes, compared, voter)
     raise SystemExit(0 if met else 1)
 
 

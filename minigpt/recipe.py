@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,12 @@ STAGES: dict[str, type] = {
     "dpo": DPOConfig,
 }
 MODEL_SETTINGS = {"title": str, "depth": int, "context": int, "vocab_size": int, "characters": bool,
-                  "architecture": str, "dropout": float, "grader": str}  # fmt: skip
+                  "architecture": str, "dropout": float, "grader": str, "inherit": bool}  # fmt: skip
 #: What a stage may say about a corpus of any format: the share to hold out where the publisher holds out nothing, and
 #: whether faulty rows are only counted.
 READING: dict[str, type] = {"valid_fraction": float, "skip_bad_rows": bool}
+#: What says how long a stage is; a later word takes the place of an earlier one, whatever that counts in.
+LIMITS = ("minutes", "steps", "epochs")
 #: Text enough to learn a vocabulary from; more only takes longer.
 TOKENIZER_CHARACTERS = 10_000_000
 
@@ -76,8 +78,24 @@ class Recipe:
     def settings(self, stage: str) -> dict[str, Any]:
         """The fields of a stage's settings that the recipe sets."""
         values = self.stages.get(stage, {})
-        read = {"corpus", "format", *(reading(values["format"]) if values else ())}
-        return {k: v for k, v in values.items() if k not in read}
+        return {k: v for k, v in values.items() if k not in _about_corpus(values)}
+
+    @property
+    def inherits(self) -> bool:
+        """Whether it leaves something to the recipe of the model that its stages start from."""
+        return bool(self.model.get("inherit"))
+
+    def inheriting(self, base: Recipe) -> Recipe:
+        """This recipe, with what it leaves out taken from `base`. A stage with a corpus of its own is read in its own
+        way, too."""
+        stages = {}
+        for stage, values in self.stages.items():
+            source = values if "corpus" in values else base.source(stage)
+            about = {key: source[key] for key in _about_corpus(source) & source.keys()}
+            if source and source is not values and base.folder and (near := base.folder / source["corpus"]).exists():
+                about["corpus"] = str(near)
+            stages[stage] = about | override(base.settings(stage), self.settings(stage))
+        return replace(self, model=base.model | self.model, stages=stages)
 
     def open_corpus(
         self, stage: str, corpora: str | None = None, corpus: str | None = None, layout: str | None = None
@@ -97,7 +115,10 @@ class Recipe:
     def source(self, stage: str) -> dict[str, Any]:
         """What says where a stage's corpus is: the stage itself, or, for PPO without one, the dialogues of [sft], whose
         questions it can train on. Empty if the recipe has neither."""
-        return self.stages.get(stage) or (self.stages.get("sft", {}) if stage == "ppo" else {})
+        values = self.stages.get(stage, {})
+        if "corpus" in values:
+            return values
+        return self.stages.get("sft", {}) if stage == "ppo" else {}
 
     def tokenizer_texts(self, corpora: str | None = None, first: CorpusLoader | None = None) -> list[str]:
         """The text that the recipe's tokenizer learns from: some of the first two stages', taken evenly."""
@@ -134,15 +155,29 @@ def load_recipe(name: str, skip_bad_rows: bool = False) -> Recipe:
         settings = {"corpus": str, "format": str} | {f.name: type(f.default) for f in fields(STAGES[stage])}
         settings |= reading(values["format"]) if str(values.get("format")) in FORMATS else READING
         _check_keys(path, f"[{stage}] ", values, settings)
+        for (setting, former), now in former_values(STAGES[stage]).items():
+            if values.get(setting) == former:
+                values[setting] = now
+        if model.get("inherit") and not {"corpus", "format"} & values.keys():
+            continue
         for needed in ("corpus", "format"):
             if needed not in values:
                 raise UserError(f"{path}: [{stage}] lacks {needed}.")
         _check_name(path, f"[{stage}] format", values["format"], FORMATS)
         _check_path(path, f"[{stage}] corpus", values["corpus"])
-        for (setting, former), now in former_values(STAGES[stage]).items():
-            if values.get(setting) == former:
-                values[setting] = now
     return Recipe(path.stem, model, stages, path.parent if name.endswith(".toml") else None, skip_bad_rows)
+
+
+def override(settings: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """The settings, with what is `wanted` in place of what they say."""
+    if not wanted.keys().isdisjoint(LIMITS):
+        settings = {key: value for key, value in settings.items() if key not in LIMITS}
+    return settings | wanted
+
+
+def _about_corpus(values: dict[str, Any]) -> set[str]:
+    """The keys of a stage that say which corpus it has and how that is read."""
+    return {"corpus", "format", *(reading(values["format"]) if "format" in values else ())}
 
 
 def reading(layout: str) -> dict[str, type]:

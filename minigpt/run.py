@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -18,9 +17,9 @@ from .data.tokenizer import Tokenizer
 from .errors import UserError
 from .files import friendly_disk_errors, write_atomically
 from .model.chat_model import ChatModel
-from .model.checkpoint import MODEL_FILES, PREVIOUS, VALUE_HEAD, load_model, read_card, save_model
+from .model.checkpoint import MODEL_FILES, VALUE_HEAD, load_model, make_room, read_card, save_model
 from .model.gpt import GPT
-from .recipe import STAGES, Recipe, load_recipe
+from .recipe import STAGES, Recipe, load_recipe, override
 from .training.device import Runtime, detect, seed_everything
 from .training.language_modelling import LanguageModelling
 from .training.plots import CURVE, plot_curves
@@ -56,19 +55,34 @@ class Run:
     def __init__(self, name: str, arguments: argparse.Namespace) -> None:
         self.name, self.arguments = name, arguments
         self.recipe: Recipe = load_recipe(arguments.recipe, arguments.skip_bad_rows)
+        file = {"recipe_file": arguments.recipe} if arguments.recipe.endswith(".toml") else {}
+        self.made_by = {"recipe": self.recipe.name} | file  # for the model's card
+        if self.recipe.inherits:
+            self._inherit()
         if not (arguments.corpus or self.recipe.source(name)):
             raise UserError(f"the recipe {self.recipe.name} has no stage [{name}]; add it, or name a --corpus.")
         self.runtime: Runtime = detect(arguments.device, arguments.dtype)
         self.folder = Path(arguments.out) if arguments.out else MODELS / self.recipe.name / name
         kind = STAGES[name]
-        settings = self.recipe.settings(name) | cli.given(arguments, [f.name for f in fields(kind)])
-        # A limit on the command line takes the place of the recipe's, whatever that counts in.
-        limits = ("minutes", "steps", "epochs")
-        if wanted := cli.given(arguments, limits):
-            settings = {key: value for key, value in settings.items() if key not in limits} | wanted
-        self.settings: Any = kind(**settings)
+        given = cli.given(arguments, [f.name for f in fields(kind)])
+        self.settings: Any = kind(**override(self.recipe.settings(name), given))
         self.resuming = self._is_resuming()
         seed_everything(self.settings.seed)
+
+    def _inherit(self) -> None:
+        """Take what the recipe leaves out from the one that made the model of --init-from, which also stays the recipe
+        that the card names: what the answers are about, and who can mark them, has not changed."""
+        parent = getattr(self.arguments, "init_from", None)
+        if not parent:
+            raise UserError(
+                f"the recipe {self.recipe.name} goes on from a finished model; name its folder with --init-from."
+            )
+        card = read_card(Path(parent))
+        self.made_by = {key: card[key] for key in ("recipe", "recipe_file") if key in card}
+        if not self.made_by:
+            raise UserError(f"the card in {parent} names no recipe, which {self.recipe.name} would go on from.")
+        base = card.get("recipe_file") or card["recipe"]
+        self.recipe = self.recipe.inheriting(load_recipe(base, self.arguments.skip_bad_rows))
 
     def _is_resuming(self) -> bool:
         """Whether there is a run to go on with. An unfinished one is never thrown away unasked."""
@@ -95,10 +109,7 @@ class Run:
                     f"{self.folder} holds files that are not a model's ({min(strangers)}); choose another --out."
                 )
             if read_card(folder).get("finished") and not TrainingState.exists(folder):
-                kept = folder.with_name(f"{folder.name}{PREVIOUS}")
-                shutil.rmtree(kept, ignore_errors=True)
-                folder.rename(kept)
-                self.say(f"the former {self.folder} is now {kept.name}")
+                self.say(f"the former {self.folder} is now {make_room(folder).name}")
             else:  # what a run left that never came to its end
                 for name in present:
                     (folder / name).unlink()
@@ -206,8 +217,7 @@ class Run:
         """What every model's card begins with."""
         return {
             "stage": self.name,
-            "recipe": self.recipe.name,
-            **({"recipe_file": self.arguments.recipe} if self.arguments.recipe.endswith(".toml") else {}),
+            **self.made_by,
             "parent": self.origin(parent) or None,
             "machine": self.runtime.describe(),
         }

@@ -98,3 +98,56 @@ def test_what_is_typed_in_an_ascii_locale_is_utf8() -> None:
     for broken in ("caf\udce9", "half \ud83d", "nul \0"):
         typed(broken).encode("utf-8")
         assert "\ufffd" in typed(broken)
+
+
+BASE = """title = "Base"
+context = 64
+grader = "town"
+[sft]
+corpus = "notes.txt"
+format = "text"
+steps = 9
+lr = 0.5
+[reward]
+corpus = "rows.jsonl"
+format = "comparisons"
+valid_fraction = 0.5
+minutes = 3.0
+likelihood_penalty = 2.0
+lr = 0.5
+"""
+CHILD = """title = "Child"
+inherit = true
+[reward]
+corpus = "votes.jsonl"
+format = "votes"
+epochs = 8
+lr = 0.25
+[ppo]
+updates = 3
+"""
+
+
+def test_a_recipe_takes_what_it_leaves_out_from_the_one_that_made_the_model(places: Path) -> None:
+    texts = {"base": BASE, "child": CHILD}
+    for name, text in texts.items():
+        (places / "recipes" / f"{name}.toml").write_text(text, encoding="utf-8")
+    base, child = (load_recipe(str(places / "recipes" / f"{name}.toml")) for name in texts)
+    assert child.inherits and not base.inherits
+    both = child.inheriting(base)
+    assert both.title == "Child" and both.model["context"] == 64 and both.about_town
+    assert both.settings("reward") == {"likelihood_penalty": 2.0, "epochs": 8, "lr": 0.25}, "one limit, one rate"
+    source = both.source("reward")
+    assert (source["corpus"], source["format"]) == ("votes.jsonl", "votes") and "valid_fraction" not in source
+    assert both.settings("ppo") == {"updates": 3}, "PPO's questions are SFT's, but its settings are not"
+    assert both.open_corpus("ppo").train[0].text == "a text of recipes", "and paths begin where the base is"
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), [
+    ("inherit = true", "", "lacks corpus"), ('format = "votes"', "", "lacks format"),
+    ("updates = 3", 'format = "votes"', "lacks corpus"),
+])  # fmt: skip
+def test_only_who_inherits_may_leave_out_the_corpus(tmp_path: Path, old: str, new: str, sentence: str) -> None:
+    (tmp_path / "mine.toml").write_text(CHILD.replace(old, new), encoding="utf-8")
+    with pytest.raises(UserError, match=sentence):
+        load_recipe(str(tmp_path / "mine.toml"))

@@ -162,7 +162,8 @@ class PPOTrainer:
             PPOState.remove(self.folder)
 
     def here(self) -> dict[str, Any]:
-        return {"step": self.state.step, "seconds": round(self.state.elapsed, 2)}
+        seconds = round(self.state.elapsed, 2)
+        return {"step": self.state.step, "total_steps": self.config.updates, "seconds": seconds}
 
     # One update.
 

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ HEAD = "score.weight"  # the name that Hugging Face gives the head of a model th
 GATE, FORMER_GATE = "gate.", "regret."  # what the parameters of a reward model's gate begin with, and once began with
 VALUE_HEAD = "value_head.safetensors"  # beside the model that PPO wrote, for those who want to look inside
 PREVIOUS = ".previous"  # what the folder of a finished model is called on, once a new run has taken its place
+TRIAL = "-trial"  # what the folder of a model trained on votes ends in, unless it proves better than the one in use
 MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
 
 
@@ -132,6 +134,15 @@ def folder_config(folder: Path) -> ModelConfig:
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a model folder; empty for a folder that somebody else wrote."""
     return read_json(folder / CARD) if (folder / CARD).is_file() else {}
+
+
+def make_room(folder: Path) -> Path:
+    """Keep the model in `folder` once more, under another name, in place of the one that is kept there; gives that
+    name."""
+    kept = folder.with_name(f"{folder.name}{PREVIOUS}")
+    shutil.rmtree(kept, ignore_errors=True)
+    folder.rename(kept)
+    return kept
 
 
 def read_weights(path: Path, expected_hash: str | None = None) -> dict[str, Tensor]:

@@ -291,7 +291,8 @@ class Trainer:
 
     def here(self) -> dict[str, Any]:
         """How far the run is, for a line of the log."""
-        return {"step": self.state.step, "tokens": self.state.tokens, "seconds": round(self.state.elapsed, 2)}
+        total = {} if self.config.minutes else {"total_steps": self.total_steps}
+        return {"step": self.state.step, **total, "tokens": self.state.tokens, "seconds": round(self.state.elapsed, 2)}
 
     def evaluate(self, limit: int | None = None, final: bool = False) -> Scores | None:
         """Scores of the validation rows, or of the first `limit` of them; None if the corpus holds out nothing."""

@@ -61,14 +61,14 @@ class Pipelines:
 
     def sentiment(self, body: bodies.Sentiment) -> Results:
         """The label of each text."""
-        classify = Sentiment(self._judge(body.model, labels=True))
+        classify = Sentiment(self._reward_model(body.model, labels=True))
         return self._read(lambda: classify(body.inputs, top_k=body.top_k))
 
     def reward(self, body: bodies.Reward) -> Results:
         """The reward of each answer to its prompt."""
-        judge = Reward(self._judge(body.model, labels=False))
+        score = Reward(self._reward_model(body.model, labels=False))
         inputs = body.model_dump()["inputs"]
-        return self._read(lambda: judge(inputs))
+        return self._read(lambda: score(inputs))
 
     def features(self, body: bodies.Features) -> Results:
         """The last layer's output for each token of each text."""
@@ -82,21 +82,21 @@ class Pipelines:
         except ValueError as error:
             raise ApiError(400, "too_long", f"{error}.".capitalize(), "inputs") from None
 
-    def _judge(self, name: str | None, labels: bool) -> RewardModel:
+    def _reward_model(self, name: str | None, labels: bool) -> RewardModel:
         """The reward model of that name, else the newest; one that knows `labels`, if these are asked for."""
         kind, command = ("sentiment", "run_reward.py --recipe expand") if labels else ("reward", "run_reward.py")
-        able = [entry for entry in self.cache.entries().values() if _judges(entry, labels)]
+        able = [entry for entry in self.cache.entries().values() if _knows(entry, labels)]
         if name is None:
             if not able:
                 raise ApiError(404, "model_not_found", f"There is no {kind} model yet; {command} trains one.")
             name = max(able, key=lambda entry: (not entry.name.endswith(PREVIOUS), entry.signature[0])).name
         elif name not in [entry.name for entry in able]:
             raise ApiError(404, "model_not_found", f"There is no {kind} model of that name.", "model")
-        reward = self.service.judge.reward(name)
+        reward = self.service.scorer.reward(name)
         if reward.model is None:
             raise ApiError(503, "model_broken", reward.reason or "The reward model cannot be loaded.", "model")
         return reward.model
 
 
-def _judges(entry: Entry, labels: bool) -> bool:
+def _knows(entry: Entry, labels: bool) -> bool:
     return entry.stage == "reward" and (bool(entry.card.get("labels")) or not labels)

@@ -1,31 +1,32 @@
 """Training on the votes: the configured commands run one after the other in a child process, watched from the page.
 
-The server only watches: what the commands write into the models' folder is found there like any other model.
+The server only watches. The new models are written beside those in use, as votes/reward-trial and votes/ppo-trial; only
+if the last command finds the new policy to be better, they become votes/reward and votes/ppo. Otherwise they are kept
+as a trial, to be talked to and looked at, and nothing else changes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import secrets
 import shlex
-import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..data.examples import Turn
 from ..errors import UserError
 from ..files import write_atomically
-from . import exports
+from ..model.checkpoint import CARD, TRIAL, make_room, read_card
+from ..training.run_state import METRICS
+from . import child, exports
 from .bodies import as_turns
 from .errors import ApiError, as_api_error
+from .runs import Progress, progress_of
 from .service import Service
 from .settings import Command
 from .store import Row
@@ -35,7 +36,7 @@ Event = tuple[str, Row]
 KEPT_EVENTS = 5000
 SHOWN_LINES = 50
 SCRIPTS = Path(__file__).resolve().parents[2]
-PATIENCE = 5.0  # seconds that a cancelled command has to leave by itself
+VOTES = "votes"  # the recipe, and the folder of what it trains
 
 
 class Job:
@@ -46,12 +47,12 @@ class Job:
         self.commands = commands
         self.state = "running"
         self.step = 1
-        self.percent: float | None = None
+        self.progress: Progress | None = None
         self.message: str | None = None
+        self.result: Row | None = None
         self.began, self.ended = time.time(), 0.0
         self.agreement: dict[str, Row | None] = {"before": None, "after": None}
         self.cancelled = threading.Event()
-        self.process: subprocess.Popen[bytes] | None = None
         self._events: list[Event] = []
         self._forgotten = 0
         self._changed = threading.Condition()
@@ -59,6 +60,14 @@ class Job:
     @property
     def name(self) -> str:
         return self.commands[self.step - 1][0]
+
+    def place(self) -> Row:
+        """Where the job is: its step, of how many, and how far that one is as far as it is known."""
+        at = self.progress
+        run: Row = {"percent": None, "run_step": None, "run_steps": None, "eta": None}
+        if at is not None:
+            run = {"percent": at.percent, "run_step": at.step, "run_steps": at.steps, "eta": at.eta}
+        return {"step": self.step, "steps": len(self.commands), "name": self.name, **run}
 
     def tell(self, event: str, data: Row) -> None:
         with self._changed:
@@ -153,18 +162,18 @@ class Retraining:
         job = self._job
         common: Row = {
             "commands": [as_typed(words) for _, words in (job.commands if job else self._commands())],
-            "steps": len(self.settings.retrain_commands),
             "counts": self.votes.counts(),
         }
         if job is None:
-            return {"state": "idle", "job_id": None, "step": 1, "name": None, "percent": None, "started": None,
+            return {"state": "idle", "job_id": None, "step": 1, "steps": len(self.settings.retrain_commands),
+                    "name": None, "percent": None, "run_step": None, "run_steps": None, "eta": None, "started": None,
                     "seconds": 0.0, "message": None, "lines": [], "agreement": {"before": None, "after": None},
-                    **common}  # fmt: skip
+                    "result": None, **common}  # fmt: skip
         seconds = round((job.ended or time.time()) - job.began, 1)
         started = datetime.fromtimestamp(job.began, UTC).isoformat(timespec="seconds")
-        return {"state": job.state, "job_id": job.id, "step": job.step, "name": job.name, "percent": job.percent,
-                "started": started, "seconds": seconds, "message": job.message, "lines": job.lines(),
-                "agreement": dict(job.agreement), **common}  # fmt: skip
+        return {"state": job.state, "job_id": job.id, **job.place(), "started": started, "seconds": seconds,
+                "message": job.message, "lines": job.lines(), "agreement": dict(job.agreement), "result": job.result,
+                **common}  # fmt: skip
 
     # Before.
 
@@ -182,32 +191,36 @@ class Retraining:
     def _commands(self) -> list[Command]:
         """The configured commands, with the names in braces filled in."""
         votes, heldout = self._files()
-        names = {"python": sys.executable, "scripts": str(SCRIPTS), "models": str(self.settings.models.resolve()),
-                 "votes": str(votes.resolve()), "heldout": str(heldout.resolve()), **self._policy()}  # fmt: skip
+        names = {"python": sys.executable, "scripts": str(SCRIPTS), "votes": str(votes.resolve()),
+                 "heldout": str(heldout.resolve()), "reward": str(self._folder(f"reward{TRIAL}")),
+                 "ppo": str(self._folder(f"ppo{TRIAL}")), **self._policies()}  # fmt: skip
         fill = re.compile("|".join(re.escape(f"{{{name}}}") for name in names))
         return [
             (name, [fill.sub(lambda found: names[found[0][1:-1]], word) for word in words])
             for name, words in self.settings.retrain_commands
         ]
 
-    def _policy(self) -> dict[str, str]:
-        """The SFT model that the votes are about, and the recipe that made it."""
+    def _policies(self) -> dict[str, str]:
+        """The folders of the model that answers now, and of the SFT model that the votes are about."""
         try:
-            entry = self.service.cache.find(None)
+            current = self.service.cache.find(None)
         except ApiError:
-            return {"policy": "", "recipe": ""}
-        policy = self.service.judge.reference(entry) or entry
-        recipe = policy.card.get("recipe_file") or policy.card.get("recipe", policy.recipe)
-        return {"policy": str(policy.folder.resolve()), "recipe": str(recipe)}
+            return {"current": "", "policy": ""}
+        policy = self.service.scorer.reference(current) or current
+        return {"current": str(current.folder.resolve()), "policy": str(policy.folder.resolve())}
+
+    def _folder(self, name: str) -> Path:
+        return (self.settings.models / VOTES / name).resolve()
 
     # The thread that watches.
 
     def _run(self, job: Job, measure: Sequence[Row], last_vote: int) -> None:
         try:
+            before = _version(self._folder(f"ppo{TRIAL}") / CARD)
             self._measure(job, "before", measure)
             for step, (name, words) in enumerate(job.commands, start=1):
-                job.step, job.percent = step, None
-                job.tell("progress", {"step": step, "steps": len(job.commands), "name": name, "percent": None})
+                job.step, job.progress = step, None
+                job.tell("progress", job.place())
                 status = self._command(job, words)
                 if job.cancelled.is_set():
                     job.end("cancelled")
@@ -216,16 +229,29 @@ class Retraining:
                     last = job.lines()[-1:] or ["it said nothing"]
                     job.end("failed", f"{name} ended with exit code {status}: {last[0]}")
                     return
+            if before != _version(self._folder(f"ppo{TRIAL}") / CARD):  # else the commands are others, and so is theirs
+                job.result = read_card(self._folder(f"ppo{TRIAL}")).get("evaluation")
             self._measure(job, "after", measure)
+            if job.result and job.result["better"]:
+                self._adopt()
             self.service.store.mark_trained(last_vote)
             job.end("done")
         except Exception as error:
             job.end("failed", as_api_error(error).message)
 
+    def _adopt(self) -> None:
+        """Put the new models in place of the former ones, which are kept."""
+        for name in ("reward", "ppo"):
+            folder = self._folder(name)
+            if folder.exists():
+                make_room(folder)
+            self._folder(f"{name}{TRIAL}").rename(folder)
+
     def _measure(self, job: Job, when: str, measure: Sequence[Row]) -> None:
         """How often the reward model prefers the answer that the voter preferred."""
         found: Row = {"share": None, "votes": len(measure), "reason": None}
-        reward = self.service.judge.reward()
+        trial = f"{VOTES}/reward{TRIAL}" if job.result else None
+        reward = self.service.scorer.reward(trial)
         if reward.model is None or not measure:
             found["reason"] = reward.reason or "With votes on fewer than five prompts, none are held out."
         else:
@@ -242,52 +268,23 @@ class Retraining:
 
     def _command(self, job: Job, words: Sequence[str]) -> int:
         """Run one command to its end, or to the job's; returns its exit code."""
-        own_group: dict[str, Any] = {"start_new_session": True}
-        if os.name == "nt":
-            own_group = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
-        try:
-            job.process = subprocess.Popen(
-                words,
-                cwd=self.settings.retrain_folder,
-                env=os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                **own_group,
-            )
-        except OSError:
-            job.tell("line", {"text": f"{words[0]} cannot be started", "step": job.step})
-            return 127
-        with job.process:
-            watch = threading.Thread(target=self._stop_when_cancelled, args=(job, job.process))
-            watch.start()
-            for line, ended in _split_output(job.process):
-                self._hear(job, line, ended)
-            status = job.process.wait()
-        watch.join()
-        return status
+        out = Path(words[words.index("--out") + 1]) if "--out" in words[:-1] else None
+        before = _version(out / METRICS) if out else None
 
-    def _hear(self, job: Job, line: str, ended: bool) -> None:
-        """A line of a command's output; one that does not end is a progress bar that will be drawn over."""
-        if match := re.search(r"(?<![\d.])(\d{1,3}(?:\.\d+)?) ?%", line):
-            percent = min(100.0, float(match[1]))
-            if percent != job.percent:
-                job.percent = percent
-                about = {"step": job.step, "steps": len(job.commands), "name": job.name}
-                job.tell("progress", {**about, "percent": percent})
-        if ended and line.strip():
-            job.tell("line", {"text": line.rstrip(), "step": job.step})
+        def hear(line: str) -> None:
+            job.tell("line", {"text": line, "step": job.step})
 
-    @staticmethod
-    def _stop_when_cancelled(job: Job, process: subprocess.Popen[bytes]) -> None:
-        while process.poll() is None:
-            if job.cancelled.wait(0.1):
-                _signal(process, signal.SIGTERM)
-                try:
-                    process.wait(PATIENCE)
-                except subprocess.TimeoutExpired:
-                    _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-                return
+        def look() -> None:
+            if out is None or _version(out / METRICS) in (None, before):
+                return  # an earlier run's log
+            progress = progress_of(out)
+            if progress not in (None, job.progress):
+                job.progress = progress
+                job.tell("progress", job.place())
+
+        path = os.pathsep.join(filter(None, (str(SCRIPTS), os.environ.get("PYTHONPATH"))))
+        environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONPATH": path}
+        return child.run(words, self.settings.retrain_folder, environment, job.cancelled, hear, look)
 
 
 def as_typed(words: Sequence[str]) -> str:
@@ -296,23 +293,10 @@ def as_typed(words: Sequence[str]) -> str:
     return shlex.join(["python" if word == sys.executable else word.removeprefix(here) for word in words])
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Signal the command and all that it started; it may just have left by itself."""
-    with contextlib.suppress(OSError):
-        if os.name == "nt":
-            process.kill()
-        else:
-            os.killpg(process.pid, number)
-
-
-def _split_output(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bool]]:
-    """(line, whether it ended in a line feed) of a command's output as it comes; a carriage return ends one too."""
-    assert process.stdout is not None
-    held = b""
-    while chunk := os.read(process.stdout.fileno(), 65536):
-        *lines, held = re.split(rb"(?<=[\r\n])", held + chunk)
-        for line in lines:
-            yield line.decode("utf-8", "replace").rstrip("\r\n"), line.endswith(b"\n")
-        held = held[-65536:]
-    if held:
-        yield held.decode("utf-8", "replace"), True
+def _version(path: Path) -> tuple[int, int] | None:
+    """Changes whenever a file is written; None without one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

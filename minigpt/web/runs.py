@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,40 @@ from .model_cache import NAME
 
 Row = dict[str, Any]
 LIVE_SECONDS = 60
+TOTAL = "total_steps"
+TAIL = 1 << 16  # bytes at the end of a log, more than its longest line
 LARGEST = 64 << 20  # bytes of a log that are read: a file that is larger than any run writes is not one
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: steps done, steps in all, and seconds to go at the pace so far (None before the first step)."""
+
+    step: int
+    steps: int
+    eta: float | None
+
+    @property
+    def percent(self) -> float:
+        return round(100 * self.step / self.steps, 1)
+
+
+def progress_of(folder: Path) -> Progress | None:
+    """How far the run in a folder is, by the last line of its log; None as long as it has not said."""
+    try:
+        with (folder / METRICS).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            lines = file.read().split(b"\n")
+    except OSError:
+        return None
+    for line in reversed(lines):
+        try:
+            row = json.loads(line)
+            step, steps, seconds = row["step"], row[TOTAL], row["seconds"]
+            return Progress(step, steps, round(seconds / step * (steps - step), 1) if step else None)
+        except (ValueError, KeyError, TypeError, ZeroDivisionError):
+            continue
+    return None
 
 
 class Runs:
@@ -65,6 +100,7 @@ class Runs:
             raise ApiError(404, "not_found", "There is no run of that name.")
         rows = thin([flatten(row) for row in _read(folder / METRICS)], points)
         columns = {name: None for row in rows for name, value in row.items() if value is not None}
+        columns.pop(TOTAL, None)  # the same in every row
         card = public_card(folder)
         about = {key: value for key, value in self._about(name, folder).items() if key != "samples"}
         samples = list(_read(folder / SAMPLES))

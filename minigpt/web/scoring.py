@@ -17,7 +17,7 @@ from ..alignment.policy import load_value_head
 from ..alignment.reward_model import RewardModel, load_reward_model
 from ..data.examples import Turn
 from ..errors import UserError
-from ..model.checkpoint import PREVIOUS
+from ..model.checkpoint import PREVIOUS, TRIAL
 from ..model.gpt import evaluating
 from . import inspect as look
 from .errors import ApiError
@@ -49,7 +49,7 @@ class Scorer:
             if name not in entries or entries[name].chats:
                 raise ApiError(404, "model_not_found", "There is no reward model of that name.", "reward_model")
             return self._load(entries[name])
-        rewards = [e for e in entries.values() if e.stage == "reward" and not e.name.endswith(PREVIOUS)]
+        rewards = [e for e in entries.values() if e.stage == "reward" and not e.name.endswith((PREVIOUS, TRIAL))]
         if not rewards:
             return Reward(None, reason="There is no reward model yet; run_reward.py trains one.")
 

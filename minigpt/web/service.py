@@ -36,7 +36,7 @@ class Service:
 
     def __init__(self, settings: Settings, cache: ModelCache, store: Store) -> None:
         self.settings, self.cache, self.store = settings, cache, store
-        self.judge = Scorer(cache)
+        self.scorer = Scorer(cache)
         self.rng = random.Random(settings.seed)
         self._running: OrderedDict[str, Reply] = OrderedDict()
         self._lock = threading.Lock()
@@ -222,10 +222,10 @@ class Service:
         out |= {"text": reply.text.strip(), "ids": reply.ids, "finish_reason": reply.finish_reason, "note": reply.note,
                 "dropped": reply.dropped, "seconds": round(reply.seconds, 3)}  # fmt: skip
         try:
-            scores, reward = self.judge.scores(turns, [out["text"]], recipe=reply.loaded.entry.recipe)
+            scores, reward = self.scorer.scores(turns, [out["text"]], recipe=reply.loaded.entry.recipe)
             out |= {"reward": scores[0], "reward_model": reward.name, "reward_reason": reward.reason}
             prompt = reply.ticket.job.ids[: reply.prompt_tokens]
-            out |= self.judge.distance(reply.loaded, prompt, reply.ids, reply.ended_itself)
+            out |= self.scorer.distance(reply.loaded, prompt, reply.ids, reply.ended_itself)
         except Exception as problem:  # the answer is there; what stands under it may be missing
             reason = as_api_error(problem).message
             out |= {"reward_reason": out["reward_reason"] or reason, "kl_reason": out["kl_reason"] or reason}
@@ -252,8 +252,8 @@ class Service:
         with self.cache.work_lock():
             logprobs = look.answer_logprobs(loaded.model, ids, answer)
             choices = look.show_choices(loaded.tokenizer, logprobs, [*answer, loaded.tokenizer.eos], body.top)
-            rewards, reward = self.judge.token_scores(loaded, fitted.turns, answer)
-            values, value_reason = self.judge.values(loaded, ids, answer)
+            rewards, reward = self.scorer.token_scores(loaded, fitted.turns, answer)
+            values, value_reason = self.scorer.values(loaded, ids, answer)
         for i, choice in enumerate(choices):
             choice["reward"] = rewards[i] if rewards else None
             choice["value"] = values[i] if values and i < len(values) else None
@@ -311,5 +311,5 @@ class Service:
 
     def score(self, body: bodies.Score) -> Json:
         """The reward of given answers."""
-        scores, reward = self.judge.scores(body.turns, body.answers, body.reward_model)
+        scores, reward = self.scorer.scores(body.turns, body.answers, body.reward_model)
         return {"scores": scores, "reward_model": reward.name, "reason": reward.reason}

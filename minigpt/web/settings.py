@@ -8,22 +8,22 @@ from pathlib import Path
 #: A step of a retraining: its name, and its command line; see `Settings.retrain_commands`.
 Command = tuple[str, list[str]]
 
-#: Votes are few: small batches read several times, at low rates; likelihood_penalty is the recipe's, for votes
-#: teach which words matter, too. PPO stays near the SFT model; who has voted for brevity alone does not want silence.
+#: The recipe `votes` says how; `minigpt evaluate candidate` says whether the new policy may take the old one's place.
 RETRAIN: list[Command] = [
     (
         "reward model",
-        ["{python}", "{scripts}/run_reward.py", "--recipe", "{recipe}", "--init-from", "{policy}",
-         "--corpus", "{votes}", "--format", "votes", "--out", "{models}/votes/reward", "--restart",
-         "--epochs", "8", "--batch-size", "8", "--lr", "0.001", "--matrix-lr", "0.002",
-         "--epsilon", "0.001", "--decay", "1", "--warmup-steps", "4"],
+        ["{python}", "{scripts}/run_reward.py", "--recipe", "votes", "--init-from", "{policy}",
+         "--corpus", "{votes}", "--format", "votes", "--out", "{reward}", "--restart"],
     ),
     (
         "PPO",
-        ["{python}", "{scripts}/run_ppo.py", "--recipe", "{recipe}", "--init-from", "{policy}",
-         "--reward", "{models}/votes/reward", "--out", "{models}/votes/ppo", "--restart",
-         "--updates", "16", "--episodes", "64", "--minibatch", "32", "--ppo-epochs", "4", "--kl-coef", "0.1",
-         "--lr", "0.0002", "--lam", "0.95"],
+        ["{python}", "{scripts}/run_ppo.py", "--recipe", "votes", "--init-from", "{policy}",
+         "--reward", "{reward}", "--out", "{ppo}", "--restart"],
+    ),
+    (
+        "evaluation",
+        ["{python}", "-m", "minigpt", "evaluate", "candidate", "--model", "{ppo}", "--reward", "{reward}",
+         "--against", "{current}", "--votes", "{heldout}"],
     ),
 ]  # fmt: skip
 
@@ -66,9 +66,10 @@ class Settings:
     #: Votes for one side or the other that a retraining wants.
     retrain_votes: int = 40
     #: The steps of a retraining, run one after the other in `retrain_folder`. In every word, {python} becomes this
-    #: Python, {scripts} the folder of the run_*.py scripts, {models} the models' folder, {votes} a JSONL file of the
-    #: votes to learn from, {heldout} one of those kept for measuring, {policy} the SFT model that the votes are about
-    #: and {recipe} the recipe that made it. A command reports its progress by printing a percentage.
+    #: Python, {scripts} the folder of the run_*.py scripts, {votes} a JSONL file of the votes to learn from, {heldout}
+    #: one of those kept for measuring, {policy} the SFT model that the votes are about, {current} the model that
+    #: answers now, {reward} and {ppo} the folders of the new models. A step's progress is read from the metrics.jsonl
+    #: in the folder that its --out names.
     retrain_commands: list[Command] = field(default_factory=lambda: RETRAIN)
     retrain_folder: Path = Path()
 

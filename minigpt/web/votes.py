@@ -74,7 +74,7 @@ class Votes:
         pair = self.store.pair(body.pair_id)
         assert pair is not None
         turns = bodies.as_turns(pair["messages"])
-        scores, reward = self.service.judge.scores(turns, [pair["left_text"], pair["right_text"]])
+        scores, reward = self.service.scorer.scores(turns, [pair["left_text"], pair["right_text"]])
         return {
             "vote_id": number,
             "left": {"model": pair["left_model"], "seed": pair["left_seed"]},

@@ -77,7 +77,8 @@ class FakeServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.busy, self.token, self.votes, self.left_early = 0, "", 0, threading.Event()
         self.bodies: list[tuple[str, Body]] = []
-        self.job = {"state": "idle", "job_id": None, "step": 1, "steps": 2, "name": None, "percent": None,
+        self.job = {"state": "idle", "job_id": None, "step": 1, "steps": 3, "name": None, "percent": None,
+                    "result": None,
                     "started": None, "seconds": 0, "message": None, "lines": [],
                     "commands": ["python run_reward.py", "python run_ppo.py"], "counts": counts(0),
                     "agreement": {"before": None, "after": None}}  # fmt: skip
@@ -303,12 +304,17 @@ class Handler(BaseHTTPRequestHandler):
         self.event({"when": "before", "share": 0.52, "votes": 50, "reason": None}, "agreement")
         self.event({"text": "step 1", "step": 1}, "line")
         for percent in (10, 60, 100):
-            self.event({"step": 1, "steps": 2, "name": "reward model", "percent": percent}, "progress")
+            run = {"run_step": percent, "run_steps": 100, "eta": 2.0}
+            self.event({"step": 1, "steps": 3, "name": "reward model", "percent": percent, **run}, "progress")
             time.sleep(0.1)
         after = {"share": 0.81, "votes": 50, "reason": None}
         before = {**after, "share": 0.52}
         agreement = {"before": before, "after": after}
-        self.server.job = {**self.server.job, "state": "done", "lines": ["step 1"], "agreement": agreement}
+        share = {"share": 0.4, "interval": [0.3, 0.5], "of": 150}
+        result = {"better": False, "reason": "win_rate", "against": "tinytown/sft", "summary": "no better",
+                  "accuracy": share, "win_rate": share, "length": [8, 7], "distinct_2": [0.5, 0.5]}  # fmt: skip
+        done = {"state": "done", "lines": ["step 1"], "agreement": agreement, "result": result}
+        self.server.job = {**self.server.job, **done}
         self.event(self.server.job, "done")
 
     # Training.

@@ -103,6 +103,8 @@ def test_vote_and_retrain(page, fake):
     assert page.text("#retrain-error") == "", "a double click starts one training"
     assert "81% of 50 votes" in page.text("#retrain-agreement") and "before: 52%" in page.text("#retrain-agreement")
     assert "step 1" in page.text("#retrain-lines")
+    result = page.text("#retrain-result")
+    assert "No better than tinytown/sft, kept as a trial" in result and "40% of 150" in result
 
 
 def test_typing_a_digit_is_no_vote(quiet, fake):

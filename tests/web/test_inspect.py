@@ -11,8 +11,7 @@ from helpers.web import QUESTION, chat, error_of, make_app, read_stream
 from minigpt import Turn, beam_search
 from minigpt.model.checkpoint import load_model
 from minigpt.web import inspect as look
-from minigpt.web import scoring as judge
-from minigpt.web.scoring import Reward
+from minigpt.web.scoring import Reward, Scorer
 
 pytest_plugins = ["helpers.web_fixtures"]
 
@@ -33,7 +32,7 @@ class CountingReward:
 def rewarded(monkeypatch, models):
     model = CountingReward()
     model.tokenizer = load_model(models / "town/sft").tokenizer
-    monkeypatch.setattr(judge.Scorer, "reward", lambda self, name=None, recipe=None: Reward(model, "town/reward"))
+    monkeypatch.setattr(Scorer, "reward", lambda self, name=None, recipe=None: Reward(model, "town/reward"))
 
 
 def plain(models, name, ids):
@@ -208,5 +207,5 @@ def test_the_reward_beside_an_answer_is_of_its_recipe_or_else_one_that_judges_an
         for name, (age, reads) in found.items()
     }
     cache = SimpleNamespace(entries=lambda: entries, extra=lambda kind, entry, load: entry.name)
-    chosen = {recipe: judge.Scorer(cache).reward(recipe=recipe).name for recipe in ("town", "expand", "movie")}
+    chosen = {recipe: Scorer(cache).reward(recipe=recipe).name for recipe in ("town", "expand", "movie")}
     assert chosen == {"town": "town/reward", "expand": "expand/reward", "movie": "town/reward"}

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import runpy
-from dataclasses import fields
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from helpers.models import WORDS, small_talk
-from helpers.web import deadline, error_of, make_app, read_stream
+from helpers.web import QUESTION, deadline, error_of, make_app, read_stream, write_models
 
 from minigpt import cli
 from minigpt.config import PPOConfig, RewardConfig
 from minigpt.data.examples import Turn
 from minigpt.model.checkpoint import save_model
-from minigpt.web import scoring as judge
-from minigpt.web.scoring import Reward
+from minigpt.recipe import load_recipe
+from minigpt.web.scoring import Reward, Scorer
 from minigpt.web.settings import RETRAIN
 
 pytest_plugins = ["helpers.web_fixtures"]
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
-import pathlib, sys, time
-votes, out, name = sys.argv[1:4]
-print(f"{name}: {len(pathlib.Path(votes).read_text().splitlines())} votes", flush=True)
-for percent in (0, 50, 100):
-    print(f"\\r{percent}%|###| {percent}/100", end="", flush=True)
+import json, pathlib, sys, time
+votes, out, name, _, run = sys.argv[1:]
+print(f"{name}: {len(pathlib.Path(votes).read_text().splitlines())} votes, 99 % of which are good", flush=True)
+for step in (0, 1, 2):
+    print(f"\\r{17 * step}%|###| {step}/6", end="", flush=True)
+    with (pathlib.Path(run) / "metrics.jsonl").open("a") as log:
+        log.write(json.dumps({"step": step, "total_steps": 2, "seconds": 3.0 * step}) + "\\n")
+    time.sleep(0.4)
 print()
 pathlib.Path(out, name).write_text("done")
 if name == "wait":
@@ -53,7 +57,13 @@ class Liking:
 
 def training_app(models, tmp_path, *names, monkeypatch=None, **settings):
     (tmp_path / "child.py").write_text(CHILD, encoding="utf-8")
-    commands = [(name, ["{python}", "child.py", "{votes}", str(tmp_path), name]) for name in names]
+    for name in names:  # what an earlier run has left says nothing of this one
+        (tmp_path / f"run {name}").mkdir()
+        (tmp_path / f"run {name}" / "metrics.jsonl").write_text('{"step": 7, "total_steps": 9, "seconds": 1}\n')
+    commands = [
+        (name, ["{python}", "child.py", "{votes}", str(tmp_path), name, "--out", str(tmp_path / f"run {name}")])
+        for name in names
+    ]
     app = make_app(models, tmp_path, retrain_commands=commands, retrain_folder=tmp_path, **settings)
     for i in range(10):
         messages = [{"role": "user", "content": f"Question {i}?"}]
@@ -72,7 +82,7 @@ def finished(client, seconds=120):
 
 def test_training_on_votes_runs_the_commands_and_measures_what_came_of_it(models, tmp_path, monkeypatch):
     trained = tmp_path / "reward model"
-    monkeypatch.setattr(judge.Scorer, "reward", lambda self, *_, **__: Reward(Liking(trained), "votes/reward"))
+    monkeypatch.setattr(Scorer, "reward", lambda self, *_, **__: Reward(Liking(trained), "votes/reward"))
     app = training_app(models, tmp_path, "reward model", "PPO", retrain_votes=10)
     client = app.test_client()
     assert client.get("/api/retrain").get_json()["state"] == "idle"
@@ -83,9 +93,11 @@ def test_training_on_votes_runs_the_commands_and_measures_what_came_of_it(models
     assert job["state"] == "done", job
     assert job["agreement"]["before"] == {"share": 0.0, "votes": 2, "reason": None}
     assert job["agreement"]["after"]["share"] == 1.0
-    assert job["lines"][0] == "reward model: 8 votes" and job["commands"][0].startswith("python child.py ")
-    percents = [(d["step"], d["percent"]) for name, d in events if name == "progress"]
-    assert percents == [(step, percent) for step in (1, 2) for percent in (None, 0, 50, 100)]
+    assert job["lines"][0].startswith("reward model: 8 votes") and job["commands"][0].startswith("python child.py ")
+    told = [d for name, d in events if name == "progress"]
+    assert [(d["step"], d["percent"]) for d in told] == [(step, at) for step in (1, 2) for at in (None, 0, 50, 100)]
+    assert [(d["run_step"], d["run_steps"], d["eta"]) for d in told[1:4]] == [(0, 2, None), (1, 2, 3.0), (2, 2, 0.0)]
+    assert job["result"] is None, "these commands evaluate nothing"
     assert [d["when"] for name, d in events if name == "agreement"] == ["before", "after"]
     assert events[-1][0] == "done" and events[-1][1]["state"] == "done"
     assert (tmp_path / "PPO").exists()
@@ -142,6 +154,52 @@ def test_a_command_that_does_not_exist_fails_the_training(models, tmp_path):
     app.close()
 
 
+#: Stands for all three commands: a model that was evaluated with this result.
+EVALUATED = """
+import json, pathlib, shutil, sys
+source, ppo, reward, better = sys.argv[1:]
+for out in map(pathlib.Path, (ppo, reward)):
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(source, out)
+    card = json.loads((out / "minigpt.json").read_text())
+    card |= {"stage": out.name.removesuffix("-trial"), "evaluation": {"better": better == "yes", "summary": "so it is"}}
+    (out / "minigpt.json").write_text(json.dumps(card))
+"""
+
+
+def test_only_a_better_model_takes_the_place_of_the_one_in_use(tmp_path):
+    models = write_models(tmp_path / "models", "town/sft", "town/ppo")
+    (tmp_path / "evaluated.py").write_text(EVALUATED, encoding="utf-8")
+
+    def train(better: str) -> tuple[dict, dict]:
+        words = ["{python}", "evaluated.py", str(models / "town" / "sft"), "{ppo}", "{reward}", better]
+        app = training_app(models, tmp_path, retrain_votes=3)
+        app.retraining.settings = replace(app.retraining.settings, retrain_commands=[("all", words)])
+        client = app.test_client()
+        client.post("/api/retrain", json={})
+        job = finished(client)
+        listed = {model["id"]: model for model in client.get("/v1/models").get_json()["data"]}
+        rewards = app.retraining.service.scorer.reward().name
+        pair = {client.post("/api/pairs", json={"messages": QUESTION, "max_tokens": 1}).status_code for _ in range(2)}
+        app.close()
+        assert job["state"] == "done" and pair == {200}, job["message"]
+        assert job["counts"]["since_training"] == 0
+        return job["result"], {"default": [n for n, m in listed.items() if m["default"]], "all": set(listed),
+                               "reward": rewards, "cards": listed}  # fmt: skip
+
+    result, after = train("no")
+    assert result == {"better": False, "summary": "so it is"}
+    assert after["default"] == ["town/ppo"] and after["reward"] is None, "a trial scores nothing and is no default"
+    assert {"votes/ppo-trial", "votes/reward-trial"} <= after["all"] and "votes/ppo" not in after["all"]
+    assert after["cards"]["votes/ppo-trial"]["card"]["evaluation"]["better"] is False, "the card says so"
+    for previous in (set(), {"votes/ppo.previous", "votes/reward.previous"}):
+        result, after = train("yes")
+        assert result["better"] and after["default"] == ["votes/ppo"] and after["reward"] == "votes/reward"
+        assert previous <= after["all"] and not {"votes/ppo-trial", "votes/reward-trial"} & after["all"]
+    result, after = train("no")
+    assert not result["better"] and after["default"] == ["votes/ppo"] and after["reward"] == "votes/reward"
+
+
 RECIPE = """
 title = "Small talk"
 [pretrain]
@@ -151,29 +209,42 @@ format = "text"
 corpus = "talks.jsonl"
 format = "messages"
 """
-FILLED = {"recipe": "tinytown", "policy": "sft", "votes": "votes.jsonl", "models": "trained_models"}
+FILLED = {"policy": "sft", "votes": "votes.jsonl", "reward": "votes/reward", "ppo": "votes/ppo", "current": "sft",
+          "heldout": "heldout.jsonl"}  # fmt: skip
 
 
 class Read(Exception):
     """Raised with what a script has read from its command line, in place of all that follows."""
 
 
-@pytest.mark.parametrize(("words", "settings"), [(RETRAIN[0][1], RewardConfig), (RETRAIN[1][1], PPOConfig)])
-def test_the_scripts_know_every_word_of_the_default_commands(words, settings, monkeypatch):
-    python, script, *flags_given = (re.sub(r"{(\w+)}", lambda name: FILLED.get(name[1], name[1]), w) for w in words)
-    assert (python, script.split("/")[0]) == ("python", "scripts")
+@pytest.mark.parametrize("words", [words for _, words in RETRAIN], ids=[name for name, _ in RETRAIN])
+def test_the_scripts_know_every_word_of_the_default_commands(words, monkeypatch):
+    python, script, *given = (re.sub(r"{(\w+)}", lambda name: FILLED.get(name[1], name[1]), w) for w in words)
+    assert python == "python"
+    if script == "-m":
+        module, *given = given
+        monkeypatch.setattr("sys.argv", [module, *given])
+        main = importlib.import_module(f"{module}.__main__").main
+    else:
+        monkeypatch.setattr("sys.argv", [script, *given])
+        main = runpy.run_path(str(ROOT / script.removeprefix("scripts/")))["main"]
+    parse = cli.Parser.parse_known_args
 
     def read(parser):
-        raise Read(parser.parse_known_args(flags_given))
+        raise Read(parse(parser))
 
     monkeypatch.setattr(cli.Parser, "parse_args", read)
-    main = runpy.run_path(str(ROOT / script.split("/")[1]))["main"]
     with pytest.raises(Read) as reading:
         main()
-    arguments, unknown = reading.value.args[0]
-    assert unknown == []
-    given = cli.given(arguments, [field.name for field in fields(settings)])
-    assert given and settings(**given), "and they are within bounds"
+    assert reading.value.args[0][1] == []
+
+
+@pytest.mark.parametrize(("stage", "settings"), [("reward", RewardConfig), ("ppo", PPOConfig)])
+def test_the_recipe_of_the_votes_is_within_bounds(stage, settings):
+    recipe = load_recipe("votes")
+    assert recipe.inherits and set(recipe.stages) == {"reward", "ppo"}
+    given = recipe.inheriting(load_recipe("tinytown")).settings(stage)
+    assert settings(**given) and given.items() >= recipe.settings(stage).items()
 
 
 def test_the_default_commands_close_the_loop_of_a_recipe_that_knows_of_no_votes(speaker, tmp_path, monkeypatch):
@@ -187,18 +258,21 @@ def test_the_default_commands_close_the_loop_of_a_recipe_that_knows_of_no_votes(
     save_model(models / "mine" / "sft", speaker, card)
     small = {
         "reward model": ["--max-new-tokens", "6"],
-        "PPO": ["--max-new-tokens", "6", "--updates", "1", "--episodes", "8", "--minibatch", "8"],
+        "PPO": ["--max-new-tokens", "6", "--updates", "4", "--episodes", "32", "--lr", "0.001"],
+        "evaluation": [],
     }
     commands = [(name, [*words, *small[name], "--device", "cpu", "--dtype", "fp32"]) for name, words in RETRAIN]
     app = make_app(models, tmp_path, retrain_commands=commands)
     for i, talk in enumerate(small_talk(50, seed=7)):
-        sides = [{"model": "mine/sft", "text": text, "seed": i} for text in ("f f", WORDS[i % 6])]
+        sides = [{"model": "mine/sft", "text": text, "seed": i} for text in ("f and k the", f"{WORDS[i % 6]} t")]
         app.store.add_vote(app.store.add_pair([{"role": "user", "content": talk.turns[0].text}], *sides), "left")
     client = app.test_client()
     assert client.post("/api/retrain", json={}).status_code == 202
     job = finished(client, seconds=600)
     assert job["state"] == "done", job["lines"]
     assert job["agreement"]["before"]["share"] is None and job["agreement"]["after"]["share"] >= 0.9
+    assert job["result"]["better"], job["result"]
+    assert job["result"]["marked_by"] == "reward model" and job["result"]["against"] == "mine/sft"
     listed = {model["id"]: model for model in client.get("/v1/models").get_json()["data"]}
     assert listed["votes/ppo"]["default"] and listed["votes/ppo"]["recipe"] == "mine" and "votes/reward" in listed
     app.close()

@@ -99,7 +99,7 @@ def make(service: Service, settings: Settings) -> Blueprint:
         """What the page needs to know before it shows anything."""
         entries = service.cache.entries()
         default = service.cache.default(entries)
-        asked = service.judge.reference(entries[default]) if default else None
+        asked = service.scorer.reference(entries[default]) if default else None
         return {
             "version": __version__,
             "default_model": default,

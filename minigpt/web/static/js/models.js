@@ -43,12 +43,13 @@ export function offerModels(select, { empty = null, chosen = select.value } = {}
 export function describe(id) {
   const one = model(id);
   if (!one) return "";
-  const { minutes } = one.card ?? {};
+  const { minutes, evaluation } = one.card ?? {};
   return [
     stageName(one.stage),
     one.parameters && t("model.parameters", { count: number(one.parameters / 1e6, 1) }),
     t("model.context", { count: number(one.context_length) }),
     minutes && t("model.minutes", { minutes: number(minutes, 1) }),
+    evaluation && !evaluation.better && t("model.trial"),
   ].filter(Boolean).join(" · ");
 }
 

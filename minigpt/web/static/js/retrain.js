@@ -22,21 +22,40 @@ function agreementLine() {
   return t("retrain.before", { before: was, votes: before.votes });
 }
 
+function stateLine() {
+  if (job.state === "idle") return "";
+  if (job.state !== "running") return t(`retrain.${job.state}`, { seconds: number(job.seconds, 0) });
+  const step = t("retrain.running", { step: job.step, steps: job.steps, name: job.name ?? "" });
+  if (!job.run_steps) return step;
+  const words = { at: number(job.run_step), of: number(job.run_steps), seconds: number(job.eta ?? 0, 0) };
+  return `${step} · ${t(job.eta === null ? "retrain.at" : "retrain.left", words)}`;
+}
+
+/** Whether the new model is better than the old one, and if not, why. */
+function resultLine() {
+  if (!job.result) return "";
+  const { against, better, reason } = job.result;
+  const { share, of } = job.result[reason === "accuracy" ? "accuracy" : "win_rate"];
+  const words = { against, share: percent(share), of: number(of) };
+  if (better) return t("retrain.better", words);
+  const [former, now] = (job.result[reason].map?.((one) => number(one, reason === "length" ? 1 : 2))) ?? [];
+  return `${t("retrain.trial", words)} ${t(`retrain.trial.${reason}`, { ...words, former, new: now })}`;
+}
+
 function draw() {
   if (!job) return;
   const running = job.state === "running";
   show($("#retrain-start"), !running);
   show($("#retrain-cancel"), running);
   show($("#retrain-live"), job.state !== "idle");
-  $("#retrain-state").textContent = running
-    ? t("retrain.running", { step: job.step, steps: job.steps, name: job.name ?? "" })
-    : job.state === "idle" ? "" : t(`retrain.${job.state}`, { seconds: number(job.seconds, 0) });
+  $("#retrain-state").textContent = stateLine();
   const bar = $("#retrain-progress");
   show(bar, running);
   if (job.percent === null || job.percent === undefined) bar.removeAttribute("value");
   else bar.value = job.percent;
   $("#retrain-message").textContent = job.message ?? "";
   $("#retrain-agreement").textContent = agreementLine();
+  $("#retrain-result").textContent = resultLine();
   $("#retrain-lines").textContent = job.lines.slice(-50).join("\n");
   $("#retrain-commands").replaceChildren(...job.commands.map((command) => el("li", {}, el("code", { text: command }))));
 }
