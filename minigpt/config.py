@@ -169,7 +169,9 @@ class TrainingConfig:
     epsilon: float = setting(1e-8, "AdamW's epsilon; a large one leaves alone what has hardly any gradient", above=0)
     max_grad_norm: float = setting(1.0, "longest gradient; longer ones are shortened to it", above=0, formerly="clip")
     evaluations: int = setting(10, "times the validation loss is measured on the way", minimum=1)
-    evaluation_rows: int = setting(64, "rows of a measurement on the way; the last one takes all", minimum=1)
+    evaluation_rows: int = setting(
+        64, "validation rows, a fixed random sample, that a measurement on the way takes; the last takes all", minimum=1
+    )
     save_every: int = setting(100, "steps between saves of what --resume needs", minimum=1)
     compile: bool = setting(False, "compile the model first: faster steps after half a minute's start")
     seed: int = setting(0, "seed of the weights, the order of the rows and dropout", minimum=0)

@@ -200,7 +200,8 @@ class Run:
             prepare()
         self.announce(trainer)
         self.run(trainer, plot)
-        self.say(f"\n{trainer.scores or unmeasured}")
+        held_out = f"{trainer.scores}, on all {objective.held_out:,} validation rows" if trainer.scores else unmeasured
+        self.say(f"\n{held_out}")
 
     def card(self, parent: Path | None) -> dict[str, Any]:
         """What every model's card begins with."""

@@ -74,10 +74,14 @@ class DirectPreference:
     def loss(self, batch: AnswerBatch) -> Tensor:
         return dpo_loss(self.rewards(batch))
 
+    @property
+    def held_out(self) -> int:
+        return len(self.valid_rows.groups)
+
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> RewardMetrics | None:
         """How often the policy has come to prefer what people prefer."""
-        table = self.valid_rows.in_order()
-        count = min(limit or len(table), len(table))
+        table = self.valid_rows.in_order(limit)
+        count = len(table)
         if not count:
             return None
         rewards, lengths = [], []

@@ -22,7 +22,7 @@ from ..model.responses import ResponseBatch, respond, token_logprobs
 from ..model.sampling import GREEDY
 from ..training.device import Runtime
 from ..training.optimizer import Optimizer
-from ..training.run_state import RunLog, RunState
+from ..training.run_state import RunLog, RunState, of_how_many
 from ..training.trainer import stop_between_steps
 from . import formulas
 from .policy import Policy
@@ -317,7 +317,11 @@ class PPOTrainer:
         ]
         self.log.samples(self.state.step, samples)
         shown = ", ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k in ("reward", "kl", "true_good"))
-        bar.write(f"update {self.state.step}: {shown}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
+        prompts = of_how_many(len(self.valid_prompts), len(self.task.valid_prompts))
+        bar.write(
+            f"update {self.state.step}: {shown}, on {prompts} held-out prompts\n"
+            f"    {samples[0]['prompt']} -> {samples[0]['text']}"
+        )
 
     def save(self, finished: bool, stopped: str = "") -> None:
         if self.save_policy and self.runtime.is_main:

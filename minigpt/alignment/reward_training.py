@@ -125,10 +125,14 @@ class RewardTraining:
     def loss(self, batch: AnswerBatch) -> Tensor:
         return self.task.loss(self.scores(batch), batch.targets)
 
+    @property
+    def held_out(self) -> int:
+        return len(self.valid_rows.groups)
+
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> RewardMetrics | None:
         """See `RewardMetrics`; every process measures all of it, for there are few judgements."""
-        table = self.valid_rows.in_order()
-        count = min(limit or len(table), len(table))
+        table = self.valid_rows.in_order(limit)
+        count = len(table)
         if not count:
             return None
         scores, targets, lengths, loss = [], [], [], 0.0

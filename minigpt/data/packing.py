@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -21,6 +21,13 @@ from .tokenizer import Tokenizer
 from .truncation import fit
 
 IGNORE = -100  # the target that cross-entropy skips
+
+
+def some_of(total: int, count: int | None) -> np.ndarray:
+    """`count` of the numbers below `total`, in order; all of them without a count. Drawn at random, for the first rows
+    of a corpus may be alike, but always the same ones, so that two measurements compare."""
+    chosen = np.random.default_rng(0).permutation(total)[:count]
+    return np.sort(chosen)
 
 
 class TensorRows:
@@ -67,6 +74,12 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def some(self, count: int | None) -> Rows:
+        """A sample of so many rows (see `some_of`)."""
+        if count is None or count >= len(self):
+            return self
+        return replace(self, starts=self.starts[some_of(len(self), count)])
 
     def batch(self, start: int, stop: int) -> Batch:
         index = self.starts[start:stop, None] + np.arange(self.context + 1)

@@ -49,6 +49,10 @@ class LanguageModelling:
     def loss(self, batch: Batch) -> Tensor:
         return next_token_loss(self.model, batch, self.hidden_states)
 
+    @property
+    def held_out(self) -> int:
+        return len(self.valid_rows.in_order())
+
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> Perplexity | None:
         """Loss and perplexity. In the final measurement no token of running text is judged without context."""
         overlap = self.chat.context // 2 if final else 0
@@ -88,13 +92,13 @@ def measure_perplexity(
     batch_size: int = 16,
     overlap: int = 0,
 ) -> Perplexity | None:
-    """Score the first `limit` rows (all by default); None if there are none. Rows are shared among the processes.
+    """Score the rows, or a fixed random sample of `limit`; None if there are none. Rows are shared among the processes.
 
     With `overlap`, each row of running text begins with that many tokens of the row before, as context that is
     not scored again: a token in the middle of a document is then never judged without context.
     """
-    table = rows.in_order(overlap)
-    count = min(limit or len(table), len(table))
+    table = rows.in_order(overlap).some(limit)
+    count = len(table)
     if not count:
         return None
     lengths = byte_lengths(chat.tokenizer)

@@ -157,3 +157,8 @@ def read_log(path: Path) -> list[tuple[dict[str, Any], str]]:
         except ValueError:
             continue
     return rows
+
+
+def of_how_many(some: int, total: int) -> str:
+    """`64 of 812`, or `all 40`."""
+    return f"{some:,} of {total:,}" if some < total else f"all {total:,}"

@@ -24,7 +24,7 @@ from ..errors import UserError
 from ..model.chat_model import ChatModel
 from .device import Runtime, seed_everything
 from .optimizer import Optimizer, rate_at
-from .run_state import RunLog, TrainingState
+from .run_state import RunLog, TrainingState, of_how_many
 
 CPU_TOKENS = 2048  # a forward pass of about this many tokens stays in a CPU's caches
 
@@ -86,9 +86,13 @@ class Objective(Protocol):
     def loss(self, batch: Any) -> Tensor:
         """The loss summed over what counts in `batch`."""
 
+    @property
+    def held_out(self) -> int:
+        """How many validation rows there are."""
+
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> Scores | None:
-        """Scores of the validation rows (the first `limit`, `batch_size` to a forward pass); None if nothing is held
-        out. `final` is the measurement that goes into the card."""
+        """Scores of the validation rows (of a fixed sample of `limit`, `batch_size` to a forward pass); None if nothing
+        is held out. `final` is the measurement that goes into the card."""
 
     def finish(self) -> None:
         """What remains to be done with the trained model before it is saved."""
@@ -278,12 +282,13 @@ class Trainer:
             return
         state.valid_loss = scores.loss
         state.valid_losses.append((state.step, scores.loss))
-        self.log.metrics(self.here() | {"valid": scores.as_dict()})
+        rows = (min(config.evaluation_rows, self.objective.held_out), self.objective.held_out)
+        self.log.metrics(self.here() | {"valid": scores.as_dict(), "valid_rows": rows})
         if self.runtime.is_main and self.sample:
             samples = self.sample()
             self.log.samples(state.step, samples)
             shown = "".join(f"\n    {s['prompt']} -> {s['text']}" for s in samples[:1])
-            bar.write(f"step {state.step:,}: {scores}{shown}")
+            bar.write(f"step {state.step:,}: {scores}, on {of_how_many(*rows)} validation rows{shown}")
         if scores.loss < state.best_loss:
             state.best_loss = scores.loss
             state.keep_best(self.model)
@@ -294,7 +299,7 @@ class Trainer:
         return {"step": self.state.step, "tokens": self.state.tokens, "seconds": round(self.state.elapsed, 2)}
 
     def evaluate(self, limit: int | None = None, final: bool = False) -> Scores | None:
-        """Scores of the validation rows, or of the first `limit` of them; None if the corpus holds out nothing."""
+        """Scores of the validation rows, or of `limit` of them; None if the corpus holds out nothing."""
         return self.objective.evaluate(limit, 2 * self.micro_batch, final)
 
     def save(self, scores: Scores | None, finished: bool = False) -> None:

@@ -89,6 +89,29 @@ def test_the_best_model_is_the_one_returned_and_saved(tokenizer, corpus):
     assert saved[-2] == pytest.approx(best)
 
 
+def test_measurements_on_the_way_take_the_same_random_rows_each_time(tokenizer, tmp_path):
+    """Not the first ones: here these are all alike. The last measurement takes all."""
+    easy, hard = ["gull " * 200] * 4, [" ".join(SENTENCES[i::7]) for i in range(7)]
+    documents = [Document(text, group=str(i), words=30) for i, text in enumerate(easy + hard)]
+    corpus = CorpusLoader(documents, documents)
+    said = []
+    trainer = make_trainer(
+        new_model(tokenizer), corpus, folder=tmp_path, steps=2, batch_size=2, evaluations=2, evaluation_rows=6, lr=0.0,
+        matrix_lr=0.0, sample=lambda: [],
+    )  # fmt: skip
+    evaluate = trainer.objective.evaluate
+    trainer.objective.evaluate = lambda *a: said.append((a, evaluate(*a))) or said[-1][1]
+    trainer.train()
+    on_the_way, last = [scores.loss for (limit, *_), scores in said if limit], said[-1][1].loss
+    first_rows = trainer.objective.valid_rows.in_order().batch(0, 6).inputs
+    chosen = trainer.objective.valid_rows.in_order().some(6).batch(0, 6).inputs
+    assert len(on_the_way) == 3 and len(set(on_the_way)) == 1 and last not in on_the_way
+    assert not torch.equal(first_rows, chosen)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    total = len(trainer.objective.valid_rows.in_order())
+    assert [row["valid_rows"] for row in rows if "valid" in row] == [[6, total]] * 3
+
+
 def test_without_validation_text_training_goes_on_unmeasured(tokenizer, text):
     corpus = CorpusLoader([Document(text)])
     trainer = make_trainer(new_model(tokenizer), corpus, steps=3, batch_size=2)
