@@ -279,10 +279,12 @@ def test_resuming_with_other_settings_is_refused(tmp_path, tokenizer, corpus):
 
 RUN = """
 import sys
+import weakref
 from pathlib import Path
 
 sys.path.insert(0, "tests")
 import torch
+import torch.distributed as dist
 torch.set_num_threads(1)
 from helpers.models import TEXT, make_trainer
 from minigpt import GPT, ChatModel, CorpusLoader, Document, ModelConfig, Tokenizer
@@ -302,6 +304,8 @@ with leave_processes():
     trainer.train()
     if trainer.runtime.is_main:
         print("LOSSES", *trainer.state.train_losses)
+    group = weakref.ref(dist.group.WORLD) if dist.is_initialized() else lambda: None
+assert group() is None, "somebody still holds the process group: its threads outlive the interpreter"
 """
 
 
