@@ -24,10 +24,11 @@ from .recipe import STAGES, Recipe, load_recipe
 from .registry import MODELS
 from .training.device import Runtime, detect, seed_everything
 from .training.language_modelling import LanguageModelling
+from .training.objective import Objective
 from .training.plots import CURVE, plot_curves
 from .training.run_state import METRICS, SAMPLES, STATE, RunLog, TrainingState, read_log
 from .training.samples import Sampler
-from .training.trainer import Objective, Trainer
+from .training.trainer import Trainer
 
 COMPARISONS = "comparisons.jsonl"  # what a simulated annotator said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..config import ModelConfig
-from ..data.tokenizer import BOS, CHAT_TEMPLATE, EOS, PAD, UNK, Tokenizer
+from ..data.tokenizer import CHAT_TEMPLATE, Tokenizer
+from ..data.tokenizer_training import BOS, EOS, PAD, UNK
 from ..errors import UserError
 from ..files import read_json
 

@@ -18,8 +18,9 @@ from queue import Empty, SimpleQueue
 import torch
 from torch import Tensor
 
-from ..model.generate import Reader, choose, uniforms
+from ..model.generate import choose, uniforms
 from ..model.gpt import GPT, evaluating
+from ..model.reader import Reader
 from ..model.sampling import NEVER, Sampling
 
 log = logging.getLogger("minigpt.web")

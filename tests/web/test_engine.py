@@ -10,7 +10,7 @@ from helpers.models import make_model
 from helpers.web import deadline
 
 from minigpt import Sampling, generate
-from minigpt.model.generate import Reader
+from minigpt.model.reader import Reader
 from minigpt.model.sampling import GREEDY
 from minigpt.web.engine import Busy, Closed, Drawn, Ended, Engine, Job
 
