@@ -71,8 +71,9 @@ def test_two_pages_share_a_database(tmp_path, killed):
     found = [(vote["id"], vote["vote_id"]) for vote in kept.votes()]
     assert set(votes) <= set(found) and len(votes) == len(set(votes)), "every vote that was acknowledged, once"
     assert len(found) - len(votes) <= killed, "only the last one of a killed page may be kept without its answer"
-    pairs = [row["id"] for row in kept.rows("SELECT id FROM pairs")]
-    assert len({pair for pair, _ in found}) == len(found) and killed or len(pairs) == 2 * rounds
+    assert len({pair for pair, _ in found}) == len(found)
+    pairs = kept.rows("SELECT id FROM pairs")
+    assert len(pairs) == 2 * rounds or (killed and len(pairs) < 2 * rounds)
     found_texts, indexed = kept.search("question", 10_000)
     assert not indexed or {row["ref"] for row in found_texts if row["kind"] == "vote"} == {pair for pair, _ in found}
     kept.close()
