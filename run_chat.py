@@ -25,12 +25,13 @@ from minigpt.training.device import detect
 
 def latest_model() -> Path:
     """The finished model that can answer and was saved last; the shipped one if none was trained here."""
-    own = [
-        card
-        for stage in ("sft", "ppo", "dpo")
-        for card in MODELS.glob(f"*/{stage}/{CARD}")
-        if card.parent.parent.name != "shipped" and read_card(card.parent).get("finished")
-    ]
+    own = []
+    for card in (card for stage in ("sft", "ppo", "dpo") for card in MODELS.glob(f"*/{stage}/{CARD}")):
+        try:
+            if card.parent.parent.name != "shipped" and read_card(card.parent).get("finished"):
+                own.append(card)
+        except UserError as error:
+            print(f"not read: {error}", file=sys.stderr)
     shipped = MODELS / "shipped" / "ppo" / CARD
     return max(own, key=lambda path: path.stat().st_mtime, default=shipped).parent
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import torch
 
 from . import cli
+from .errors import UserError
 from .files import write_atomically
-from .model.checkpoint import VALUE_HEAD, read_card, read_model, save_model
+from .model.checkpoint import CARD, VALUE_HEAD, read_card, read_model, save_model
 from .textbook import SHARED_TOKENIZER
 
 SHIPPED = Path("trained_models") / "shipped"
@@ -25,6 +26,8 @@ def main() -> None:
     for folder in parser.parse_args().folders:
         card = read_card(folder)
         chat, heads = read_model(folder)
+        if missing := [name for name in ("stage", "sha256") if not card.get(name)]:
+            raise UserError(f"{folder / CARD}: {missing[0]} is missing; name a folder that a run_*.py script wrote.")
         target = SHIPPED / card["stage"]
         save_model(target, chat, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, heads=heads)
         if (folder / VALUE_HEAD).is_file():
