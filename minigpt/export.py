@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from . import cli
+from .errors import UserError
 from .files import write_atomically
-from .model.checkpoint import VALUE_HEAD, read_card, read_model, save_model
+from .model.checkpoint import CARD, VALUE_HEAD, read_card, read_model, save_model
 from .registry import MODELS, SHIPPED
 from .textbook import SHARED_TOKENIZER
 
@@ -27,6 +28,8 @@ def main() -> None:
     for folder in arguments.folders:
         card = read_card(folder)
         chat, heads = read_model(folder)
+        if missing := [name for name in ("stage", "sha256") if not card.get(name)]:
+            raise UserError(f"{folder / CARD}: {missing[0]} is missing; name a folder that a run_*.py script wrote.")
         target = (arguments.out or MODELS / SHIPPED) / card["stage"]
         save_model(target, chat, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, heads=heads)
         if (folder / VALUE_HEAD).is_file():

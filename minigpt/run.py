@@ -22,6 +22,7 @@ from .model.checkpoint import MODEL_FILES, PREVIOUS, VALUE_HEAD, load_model, rea
 from .model.gpt import GPT
 from .recipe import STAGES, Recipe, load_recipe
 from .registry import MODELS
+from .run_lock import RunLock
 from .training.device import Runtime, detect, seed_everything
 from .training.language_modelling import LanguageModelling
 from .training.objective import Objective
@@ -68,6 +69,9 @@ class Run:
         if wanted := cli.given(arguments, limits):
             settings = {key: value for key, value in settings.items() if key not in limits} | wanted
         self.settings: Any = kind(**settings)
+        self.lock = RunLock(self.folder)
+        if self.runtime.is_main:  # the other processes of a torchrun write nothing
+            self.lock.acquire()
         self.resuming = self._is_resuming()
         seed_everything(self.settings.seed)
 
@@ -233,6 +237,7 @@ class Run:
         finally:
             if self.runtime.is_main and any("valid" not in row for row, _ in read_log(self.folder / METRICS)):
                 plot(self.folder, f"{self.recipe.title}: {self.name}")
+            self.lock.release()
         self.say(f"model:     {self.folder}")
 
     def announce(self, trainer: Trainer) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .examples import Turn
 
 
+LARGEST_MODEL = 256 << 20  # bytes; a model of a million pieces takes a tenth of that
+
 #: The chat template once more, for Hugging Face's `apply_chat_template`.
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}"
@@ -43,14 +45,13 @@ class Tokenizer:
     def __init__(self, model: bytes, source: str = "tokenizer.model") -> None:
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
-            self._pieces.piece_to_id(PAD)  # an empty file only shows itself here
-        except (RuntimeError, IndexError):
+            ids = {piece: self._pieces.piece_to_id(piece) for piece in (PAD, BOS, EOS, *ROLE_PIECES.values())}
+            missing = [piece for piece, i in ids.items() if self._pieces.id_to_piece(i) != piece]
+        except (RuntimeError, IndexError):  # an empty file, or one that was cut off, only shows itself in use
             raise UserError(
                 f"{source} is not a SentencePiece model; name the folder that run_pretrain.py wrote."
             ) from None
         self.model = model
-        ids = {piece: self._pieces.piece_to_id(piece) for piece in (PAD, BOS, EOS, *ROLE_PIECES.values())}
-        missing = [piece for piece, i in ids.items() if self._pieces.id_to_piece(i) != piece]
         if missing:
             raise UserError(
                 f"{source} lacks the control pieces {', '.join(missing)}; train it with minigpt's Tokenizer.train."
@@ -74,6 +75,8 @@ class Tokenizer:
         path = path / "tokenizer.model" if path.is_dir() else path
         if not path.is_file():
             raise UserError(f"{path} does not exist; a model folder holds its tokenizer under that name.")
+        if path.stat().st_size > LARGEST_MODEL:
+            raise UserError(f"{path} is larger than {LARGEST_MODEL >> 20} MB; that is no SentencePiece model.")
         return cls(path.read_bytes(), source=str(path))
 
     @property
