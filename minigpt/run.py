@@ -21,6 +21,7 @@ from .model.chat_model import ChatModel
 from .model.checkpoint import MODEL_FILES, PREVIOUS, VALUE_HEAD, load_model, read_card, save_model
 from .model.gpt import GPT
 from .recipe import STAGES, Recipe, load_recipe
+from .registry import MODELS
 from .training.device import Runtime, detect, seed_everything
 from .training.language_modelling import LanguageModelling
 from .training.plots import CURVE, plot_curves
@@ -28,7 +29,6 @@ from .training.run_state import METRICS, SAMPLES, STATE, RunLog, TrainingState, 
 from .training.samples import Sampler
 from .training.trainer import Objective, Trainer
 
-MODELS = Path("trained_models")
 COMPARISONS = "comparisons.jsonl"  # what a simulated annotator said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
 RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}

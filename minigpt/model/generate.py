@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from .gpt import GPT, evaluating, padded_mask
-from .sampling import GREEDY, Sampling, adjust, draw
+from .sampling import GREEDY, NEVER, Sampling, adjust, draw
 
 
 class Reader:
@@ -92,16 +92,19 @@ def choose(
     logits: Tensor, histories: Sequence[Sequence[int]], sampling: Sampling, uniform: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The step that all strategies but beam share: from scores [B, V] to the next token of each row [B] and its
-    log-probability [B] in the distribution it was drawn from. `uniform` [B] holds the rows' random numbers."""
+    log-probability [B] in the distribution it was drawn from: NEVER where every token is banned, so that the row has
+    to end. `uniform` [B] holds the rows' random numbers."""
     scores = adjust(logits, histories, sampling)
     tokens = scores.argmax(-1) if sampling.temperature == 0 else draw(scores, uniform)
-    return tokens, scores.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
+    logprobs = scores.log_softmax(-1).gather(-1, tokens[:, None]).squeeze(-1)
+    return tokens, logprobs.masked_fill(scores.amax(-1) == NEVER, NEVER)
 
 
 @dataclass
 class Generated:
-    """What was written after one prompt. `stop` is the stop token that ended it, None if it ran out of room; it is not
-    in `ids`. `logprobs` are those of the distribution that was drawn from, the stop token's last."""
+    """What was written after one prompt. `stop` is the stop token that ended it, None if it ran out of room, or of
+    tokens that `no_repeat_ngram` allows; it is not in `ids`. `logprobs` are those of the distribution that was drawn
+    from, the stop token's last."""
 
     ids: list[int] = field(default_factory=list)
     logprobs: list[float] = field(default_factory=list)
@@ -117,7 +120,8 @@ def steps(
 ) -> Iterator[dict[int, tuple[int, float]]]:
     """The loop behind every strategy but beam: at each step, {row: (token, its log-probability)} for unfinished rows.
 
-    A row's last pair is its stop token, if it drew one. Row i draws with seed `sampling.seed + i`.
+    A row's last pair is its stop token, if it drew one; a row that may draw no token at all ends without one. Row i
+    draws with seed `sampling.seed + i`.
     """
     with evaluating(model):
         reader = Reader(model, prompts, max_new_tokens)
@@ -128,11 +132,9 @@ def steps(
     done: set[int] = set()
     for position in range(room):
         tokens, logprobs = choose(reader.logits, [histories[row] for row in rows], sampling, uniform[rows, position])
-        drawn = {
-            row: (token, logprob)
-            for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True)
-            if row not in done
-        }
+        pairs = list(zip(rows, tokens.tolist(), logprobs.tolist(), strict=True))
+        done |= {row for row, _, logprob in pairs if logprob == NEVER}
+        drawn = {row: (token, logprob) for row, token, logprob in pairs if row not in done}
         yield drawn
         for row, (token, _) in drawn.items():
             histories[row].append(token)
@@ -180,10 +182,10 @@ def stream(
 ) -> Iterator[int]:
     """The tokens of `generate` for one prompt, each as soon as it is drawn."""
     for drawn in steps(model, [prompt], max_new_tokens, sampling, stop):
-        token = drawn[0][0]
-        if token in stop:
-            return
-        yield token
+        for token, _ in drawn.values():
+            if token in stop:
+                return
+            yield token
 
 
 @dataclass(frozen=True)
@@ -210,9 +212,10 @@ def beam_search(
 ) -> list[Hypothesis]:
     """The likeliest continuations, best first, keeping `beam_width` candidates at each step.
 
-    A candidate that ends leaves the beam and keeps its place in the result, so the beam narrows until all have
-    ended or the room is used up; width 1 is therefore greedy decoding. Longer texts have smaller probabilities:
-    dividing by length ** `length_penalty` makes them comparable (Wu et al. 2016, section 7; 0 turns it off).
+    A candidate that ends, or that `no_repeat_ngram` leaves no token to go on with, leaves the beam and keeps its place
+    in the result, so the beam narrows until all have ended or the room is used up; width 1 is therefore greedy
+    decoding. Longer texts have smaller probabilities: dividing by length ** `length_penalty` makes them comparable
+    (Wu et al. 2016, section 7; 0 turns it off).
     Given a list `trace`, every step adds the candidates that it kept, ended ones included, for drawing the tree.
     """
     if beam_width < 1:
@@ -220,7 +223,7 @@ def beam_search(
     penalties = Sampling(repetition_penalty=repetition_penalty, no_repeat_ngram=no_repeat_ngram)
 
     def hypothesis(ids: list[int], logprob: float, finished: bool) -> Hypothesis:
-        return Hypothesis(ids, logprob, logprob / (len(ids) + finished) ** length_penalty, finished)
+        return Hypothesis(ids, logprob, logprob / max(1, len(ids) + finished) ** length_penalty, finished)
 
     with evaluating(model):
         reader = Reader(model, [prompt], max_new_tokens)
@@ -228,16 +231,19 @@ def beam_search(
         live: list[tuple[list[int], float]] = [([], 0.0)]
         ended: list[Hypothesis] = []
         for position in range(room):
-            scores = adjust(reader.logits, [[*prompt, *ids] for ids, _ in live], penalties).log_softmax(-1)
-            scores = scores.cpu().double()  # sums of many small numbers; Apple GPUs have no float64
+            scores = adjust(reader.logits, [[*prompt, *ids] for ids, _ in live], penalties)
+            banned = (scores.amax(-1) == NEVER).tolist()  # candidates that no token may follow
+            scores = scores.log_softmax(-1).cpu().double()  # sums of many small numbers; Apple GPUs have no float64
             totals = scores + torch.tensor([[logprob] for _, logprob in live], dtype=torch.double)
+            totals[torch.tensor(banned)] = NEVER
+            already = len(ended)
+            ended += [hypothesis(*one, finished=False) for one, stuck in zip(live, banned, strict=True) if stuck]
             best = totals.flatten().topk(min(beam_width - len(ended), totals.numel()))
             parents, tokens, survivors = [], [], []
-            already = len(ended)
             for logprob, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
                 parent, token = divmod(index, totals.size(-1))
-                if logprob == float("-inf"):
-                    continue  # every way on from here is banned
+                if logprob == NEVER:
+                    continue
                 if token in stop:
                     ended.append(hypothesis(live[parent][0], logprob, finished=True))
                 else:

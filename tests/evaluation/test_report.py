@@ -27,7 +27,7 @@ from minigpt.evaluation.report.stages import broken_links
 from minigpt.files import to_json
 from minigpt.model.checkpoint import save_model
 from minigpt.recipe import Recipe, load_recipe
-from minigpt.run import MODELS
+from minigpt.registry import MODELS
 
 CPU = torch.device("cpu")
 RECIPE = """

@@ -95,6 +95,19 @@ def test_logprobs_are_the_models_own(model):
     engine.close()
 
 
+def test_an_answer_ends_where_every_token_is_banned():
+    model = make_model(vocab=6)
+    engine = Engine(model)
+    settings = [Sampling(temperature=0, no_repeat_ngram=1), Sampling(seed=2)]
+    try:
+        tickets = [engine.submit(Job([1, 2], sampling, 12)) for sampling in settings]
+        (short, end), (long, _) = map(written, tickets)
+    finally:
+        engine.close()
+    assert sorted([1, 2, *short]) == list(range(6)) and end == Ended("length")
+    assert long == generate(model, [[1, 2]], 12, settings[1])[0].ids
+
+
 def test_requests_join_and_leave_between_tokens(slow_model):
     engine = Engine(slow_model, running=2)
     long = engine.submit(Job([1], GREEDY, 20))
