@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from . import cli
 from .config import ModelConfig
 from .data.examples import Comparison, Conversation, Document
-from .data.formats import CorpusLoader
+from .data.formats import FORMATS, CorpusLoader
 from .data.formats.loader import KINDS
 from .data.tokenizer import Tokenizer
 from .errors import UserError
@@ -39,6 +39,22 @@ LEARNS: dict[str, tuple[type, ...]] = {
     "pretrain": (Document, Conversation), "sft": (Document, Conversation), "dpo": (Comparison,),
 }  # fmt: skip
 QUESTIONS, LONGEST_QUESTION = 60, 500  # how many the chat page may propose, and how many characters long
+
+
+def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
+    group = parser.add_argument_group("data and results")
+    group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
+    group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
+    group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
+    cli.add_reading_flag(group)
+    cli.add_corpora_flag(group)
+    group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
+    group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
+    again = group.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with an unfinished run in that folder, if there is one"
+    )
+    again.add_argument("--restart", action="store_true", help="throw an unfinished run in that folder away")
 
 
 class Resumable(Protocol):

@@ -156,6 +156,7 @@ def test_the_readmes_python_runs(monkeypatch, capsys):
     assert "Forest Road" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_dialogue_is_what_the_shipped_models_say():
     """Commands and replies as printed in the README."""
     (talk,) = [content for _, content in docs.fences(read("README.md")) if content.startswith("$ ")]

@@ -207,7 +207,7 @@ def gradients(trainer: PPOTrainer, experience: Experience, rows: torch.Tensor, m
     """What a minibatch asks of each parameter, without taking the step."""
     trainer.config = replace(trainer.config, micro_batch=micro_batch, entropy_coef=0.01)
     trainer.policy.zero_grad()
-    trainer.optimizer.step = lambda rate: None
+    trainer.optimizer.step = lambda rate: 0.0
     found = trainer.learn(experience, rows)
     return torch.cat([parameter.grad.flatten() for parameter in trainer.policy.parameters()]), found
 

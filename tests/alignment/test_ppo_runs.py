@@ -298,7 +298,7 @@ with leave_processes():
 
 
 def long_run(speaker, folder: Path, updates: int) -> PPOTrainer:
-    trainer = make_ppo(
+    trainer: PPOTrainer = make_ppo(
         speaker, folder=folder, updates=updates, evaluations=3, save_every=1, ppo_epochs=1,
         runtime=detect("cpu", "fp32"),
         save=lambda card: save_model(folder, trainer.policy.chat, {}),
@@ -314,6 +314,7 @@ def launch(parent: Path, folder: Path, updates: int, *launcher: str) -> subproce
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
     save_model(tmp_path, speaker, {"stage": "sft"})
@@ -338,6 +339,7 @@ def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
     assert rows_of(killed) == rows_of(straight)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="torchrun needs libuv, which PyTorch lacks on Windows")
 def test_two_processes_give_the_numbers_of_one(tmp_path, speaker):
     save_model(tmp_path, speaker, {"stage": "sft"})
