@@ -11,14 +11,14 @@ python run_ppo.py --corpus prompts.jsonl              prompts of yours (--format
 from minigpt import cli
 from minigpt.alignment.ppo_run import before_and_after, open_ppo
 from minigpt.config import PPOConfig
-from minigpt.run import Run
+from minigpt.run import Run, add_data_flags
 from minigpt.training.device import leave_processes
 from minigpt.training.plots import plot_ppo
 
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "ppo")
+    add_data_flags(parser, "ppo")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     parser.add_argument(
         "--reward", help="reward model's folder (default trained_models/RECIPE/reward), or grader (only in Tinytown)"

@@ -7,13 +7,13 @@ python run_pretrain.py --corpus my.txt --recipe my_recipe.toml
 """
 
 from minigpt import cli
-from minigpt.run import Run
+from minigpt.run import Run, add_data_flags
 from minigpt.training.device import leave_processes
 
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "pretrain")
+    add_data_flags(parser, "pretrain")
     cli.add_model_flags(parser)
     cli.add_settings_flags(parser)
     cli.add_machine_flags(parser)

@@ -18,14 +18,14 @@ from minigpt.alignment.reward_model import save_reward_model
 from minigpt.alignment.reward_training import RewardTraining, new_reward_model
 from minigpt.alignment.score_answers import print_scores
 from minigpt.config import RewardConfig
-from minigpt.run import Run
+from minigpt.run import Run, add_data_flags
 from minigpt.training.device import leave_processes
 from minigpt.training.plots import plot_judgements
 
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "reward")
+    add_data_flags(parser, "reward")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     cli.add_score_flags(parser)
     cli.add_settings_flags(parser, RewardConfig)

@@ -15,9 +15,8 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .characters import sound
 from .config import ARCHITECTURES, TrainingConfig, former_names, former_values
-from .data.formats import FORMATS
-from .data.source import sound
 from .errors import UserError, nearest
 
 
@@ -118,22 +117,6 @@ def add_reading_flag(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--skip-bad-rows", action="store_true", help="count faulty rows and go on, instead of stopping at the first"
     )
-
-
-def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
-    group = parser.add_argument_group("data and results")
-    group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
-    group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
-    group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
-    add_reading_flag(group)
-    add_corpora_flag(group)
-    group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
-    group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
-    again = group.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", action="store_true", help="go on with an unfinished run in that folder, if there is one"
-    )
-    again.add_argument("--restart", action="store_true", help="throw an unfinished run in that folder away")
 
 
 def add_score_flags(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from . import cli
 from .config import ModelConfig
 from .data.examples import Comparison, Conversation, Document
-from .data.formats import CorpusLoader
+from .data.formats import FORMATS, CorpusLoader
 from .data.formats.loader import KINDS
 from .data.tokenizer import Tokenizer
 from .errors import UserError
@@ -21,14 +21,16 @@ from .model.chat_model import ChatModel
 from .model.checkpoint import MODEL_FILES, PREVIOUS, VALUE_HEAD, load_model, read_card, save_model
 from .model.gpt import GPT
 from .recipe import STAGES, Recipe, load_recipe
+from .registry import MODELS
+from .run_lock import RunLock
 from .training.device import Runtime, detect, seed_everything
 from .training.language_modelling import LanguageModelling
+from .training.objective import Objective
 from .training.plots import CURVE, plot_curves
 from .training.run_state import METRICS, SAMPLES, STATE, RunLog, TrainingState, read_log
 from .training.samples import Sampler
-from .training.trainer import Objective, Trainer
+from .training.trainer import Trainer
 
-MODELS = Path("trained_models")
 COMPARISONS = "comparisons.jsonl"  # what a simulated annotator said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
 RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
@@ -37,6 +39,22 @@ LEARNS: dict[str, tuple[type, ...]] = {
     "pretrain": (Document, Conversation), "sft": (Document, Conversation), "dpo": (Comparison,),
 }  # fmt: skip
 QUESTIONS, LONGEST_QUESTION = 60, 500  # how many the chat page may propose, and how many characters long
+
+
+def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
+    group = parser.add_argument_group("data and results")
+    group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
+    group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
+    group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
+    cli.add_reading_flag(group)
+    cli.add_corpora_flag(group)
+    group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
+    group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
+    again = group.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with an unfinished run in that folder, if there is one"
+    )
+    again.add_argument("--restart", action="store_true", help="throw an unfinished run in that folder away")
 
 
 class Resumable(Protocol):
@@ -67,6 +85,9 @@ class Run:
         if wanted := cli.given(arguments, limits):
             settings = {key: value for key, value in settings.items() if key not in limits} | wanted
         self.settings: Any = kind(**settings)
+        self.lock = RunLock(self.folder)
+        if self.runtime.is_main:  # the other processes of a torchrun write nothing
+            self.lock.acquire()
         self.resuming = self._is_resuming()
         seed_everything(self.settings.seed)
 
@@ -233,6 +254,7 @@ class Run:
         finally:
             if self.runtime.is_main and any("valid" not in row for row, _ in read_log(self.folder / METRICS)):
                 plot(self.folder, f"{self.recipe.title}: {self.name}")
+            self.lock.release()
         self.say(f"model:     {self.folder}")
 
     def announce(self, trainer: Trainer) -> None:

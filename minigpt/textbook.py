@@ -26,8 +26,9 @@ from .data.packing import make_rows
 from .data.source import read_text
 from .data.tokenizer import Tokenizer
 from .model import gpt
+from .model.beam import beam_search
 from .model.chat_model import ChatModel
-from .model.generate import beam_search, generate
+from .model.generate import generate
 from .model.sampling import Sampling
 from .training import trainer
 from .training.device import detect

@@ -13,6 +13,8 @@ import pytest
 from minigpt.model.checkpoint import load_model, read_card
 from minigpt.recipe import RECIPES, load_recipe
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 #: Each script, and options that its help has to tell of.
 SCRIPTS = {

@@ -26,7 +26,7 @@ from ..model.chat_model import ChatModel
 from ..model.checkpoint import save_model
 from ..model.gpt import GPT, evaluating
 from ..model.responses import ResponseBatch, token_logprobs
-from ..run import Run
+from ..run import Run, add_data_flags
 from ..training.device import Runtime
 from .reward_metrics import RewardMetrics, comparison_metrics
 
@@ -100,7 +100,7 @@ class DirectPreference:
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "dpo")
+    add_data_flags(parser, "dpo")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     cli.add_settings_flags(parser, DPOConfig)
     cli.add_machine_flags(parser)

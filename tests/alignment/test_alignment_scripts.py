@@ -25,6 +25,8 @@ from minigpt.alignment.reward_model import RewardModel, load_reward_model, save_
 from minigpt.model.checkpoint import load_model, read_card, save_model
 from minigpt.model.responses import respond
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RECIPE = """
 title = "A small town"

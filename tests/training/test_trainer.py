@@ -258,6 +258,7 @@ def test_what_save_every_leaves_on_the_disk(tmp_path, tokenizer, corpus):
     assert not TrainingState.exists(tmp_path) and (tmp_path / "model").read_text() == "7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs an NVIDIA chip"))])  # fmt: skip
 def test_half_precision_learns_as_much(tokenizer, corpus, device):
@@ -302,10 +303,12 @@ def test_resuming_with_other_settings_is_refused(tmp_path, tokenizer, corpus):
 
 RUN = """
 import sys
+import weakref
 from pathlib import Path
 
 sys.path.insert(0, "tests")
 import torch
+import torch.distributed as dist
 torch.set_num_threads(1)
 from helpers.models import TEXT, make_trainer
 from minigpt import GPT, ChatModel, CorpusLoader, Document, ModelConfig, Tokenizer
@@ -325,6 +328,8 @@ with leave_processes():
     trainer.train()
     if trainer.runtime.is_main:
         print("LOSSES", *trainer.state.train_losses)
+    group = weakref.ref(dist.group.WORLD) if dist.is_initialized() else lambda: None
+assert group() is None, "somebody still holds the process group: its threads outlive the interpreter"
 """
 
 
@@ -335,6 +340,7 @@ def start(script: Path, folder: Path, steps: int, dropout: float, *launcher: str
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_kill_nine_at_random_moments_and_resume_gives_the_same_bits(tmp_path):
     script = tmp_path / "run.py"
@@ -365,6 +371,7 @@ def test_kill_nine_at_random_moments_and_resume_gives_the_same_bits(tmp_path):
     assert ours == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="torchrun needs libuv, which PyTorch lacks on Windows")
 def test_two_processes_give_the_losses_of_one(tmp_path):
     script = tmp_path / "run.py"
