@@ -20,9 +20,8 @@ def main() -> None:
     run = Run("pretrain", parser.parse_args())
     corpus = run.open_corpus()
     run.train_language_model(run.new_model(run.tokenizer(corpus)), corpus)
-    start = f" --init-from {run.folder}" if run.arguments.out else ""
     if "sft" in run.recipe.stages:
-        run.say_next(f"run_sft.py --recipe {run.arguments.recipe}{start}")
+        run.say_next(run.next_stage("sft", init_from=run.arguments.out and run.folder))
 
 
 if __name__ == "__main__":

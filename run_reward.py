@@ -48,7 +48,7 @@ def main() -> None:
 
     objective = RewardTraining(model, corpus, run.runtime, run.settings.want, extra, references)
     run.train(objective, save, parent, plot_judgements, prepare=lambda: save_comparisons(run.folder, corpus))
-    run.say_next(f"run_ppo.py --recipe {arguments.recipe}")
+    run.say_next(run.next_stage("ppo", init_from=arguments.init_from, reward=arguments.out and run.folder))
 
 
 if __name__ == "__main__":

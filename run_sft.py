@@ -28,7 +28,8 @@ def main() -> None:
     if arguments.from_scratch:
         chat = ChatModel(GPT(chat.gpt.config), chat.tokenizer)
     run.train_language_model(chat, run.open_corpus(), None if arguments.from_scratch else parent)
-    run.say_next(f"run_chat.py --model {run.folder}")
+    reward = [run.next_stage("reward", init_from=arguments.out and run.folder)] if "reward" in run.recipe.stages else []
+    run.say_next(*reward, ["run_chat.py", "--model", str(run.folder)])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import io
 import itertools
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
@@ -129,17 +131,17 @@ def add_score_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--answer", type=typed, help="what was answered")
 
 
-def how_to_run(command: str) -> str:
-    """A script of ours or a `minigpt` command, as it works from here: with the Python that runs now, and the script
+def how_to_run(command: str, *words: str) -> str:
+    """A script of ours, or the command `minigpt`, as it works from here: with the Python that runs now, and the script
     where the present one lies."""
     known = shutil.which("python")
     if known and Path(known).samefile(sys.executable) and Path(known).parent == Path(sys.executable).parent:
         python = "python"
     else:
         python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable
-    if command.startswith("minigpt "):
-        return f"{python} -m {command}"
-    return f"{python} {Path(sys.argv[0]).parent / command}"
+    called = ["-m", command] if command == "minigpt" else [str(Path(sys.argv[0]).parent / command)]
+    typed = [python, *called, *words]
+    return subprocess.list2cmdline(typed) if os.name == "nt" else shlex.join(typed)
 
 
 def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from .data.formats.loader import KINDS
 from .data.tokenizer import Tokenizer
 from .errors import UserError
 from .files import friendly_disk_errors, write_atomically
+from .lineage import changed_during, changed_since, parents_of
 from .model.chat_model import ChatModel
 from .model.checkpoint import MODEL_FILES, PREVIOUS, VALUE_HEAD, load_model, read_card, save_model
 from .model.gpt import GPT
@@ -31,6 +33,7 @@ from .training.run_state import METRICS, SAMPLES, STATE, RunLog, TrainingState, 
 from .training.samples import Sampler
 from .training.trainer import Trainer
 
+LEARNED_NOTHING = 3  # the exit code of a run that ended, but whose model has learned nothing
 COMPARISONS = "comparisons.jsonl"  # what a simulated annotator said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
 RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
@@ -94,12 +97,22 @@ class Run:
     def _is_resuming(self) -> bool:
         """Whether there is a run to go on with. An unfinished one is never thrown away unasked."""
         unfinished = TrainingState.exists(self.folder)
-        if self.arguments.resume and not unfinished and read_card(self.folder).get("finished"):
-            self.say(f"{self.folder} is finished, there is nothing to resume; leave out --resume to train it anew")
-            raise SystemExit(0)
+        parents = parents_of(self.name, self.recipe.name, self.arguments)
+        if self.arguments.resume and not unfinished and (card := read_card(self.folder)).get("finished"):
+            if (other := changed_since(card, parents)) is None:
+                self.say(f"{self.folder} is finished, there is nothing to resume; leave out --resume to train it anew")
+                if card.get("warning"):
+                    self.warn(card["warning"])
+                raise SystemExit(LEARNED_NOTHING if card.get("warning") else 0)
+            self.say(f"{self.folder} is finished, but {other} is not the model that it began from: it is trained again")
         if unfinished and not (self.arguments.resume or self.arguments.restart):
             raise UserError(
                 f"{self.folder} holds an unfinished run; add --resume to go on with it or --restart to start over."
+            )
+        if unfinished and self.arguments.resume and (other := changed_during(self.folder, parents)):
+            raise UserError(
+                f"{self.folder} holds an unfinished run, but {other} is not the model that it began from;"
+                " start over with --restart."
             )
         return unfinished and self.arguments.resume
 
@@ -129,9 +142,26 @@ class Run:
         if self.runtime.is_main:
             print(text, flush=True)
 
-    def say_next(self, command: str) -> None:
-        """What to run next, as it works from here."""
-        self.say(f"next:      {cli.how_to_run(command)}")
+    def warn(self, text: str) -> None:
+        if self.runtime.is_main:
+            print(f"warning:   {text}", file=sys.stderr, flush=True)
+
+    def say_next(self, *commands: list[str]) -> None:
+        """What to run next, each command as it works from here."""
+        for label, (script, *words) in zip(("next:", *["or:"] * len(commands)), commands, strict=False):
+            self.say(f"{label:11}{cli.how_to_run(script, *words)}")
+
+    def next_stage(self, stage: str, **folders: str | Path | None) -> list[str]:
+        """The script of another stage of this recipe. It finds the recipe's model folders by itself; `folders` are the
+        flags for those that lie elsewhere."""
+        words = [f"run_{stage}.py", "--recipe", self.arguments.recipe]
+        if self.arguments.corpora_dir:
+            words += ["--corpora-dir", self.arguments.corpora_dir]
+        if self.arguments.skip_bad_rows:
+            words += ["--skip-bad-rows"]
+        for flag, folder in folders.items():
+            words += [f"--{flag.replace('_', '-')}", str(folder)] if folder else []
+        return words
 
     def open_corpus(self, layout: str | None = None) -> CorpusLoader:
         """The stage's corpus, or the command line's; `layout` is how to read the latter unless --format says it."""
@@ -172,9 +202,8 @@ class Run:
         """The model folder of an earlier stage: the one given on the command line, else the recipe's."""
         folder = Path(given) if given else MODELS / self.recipe.name / stage
         if not given and not (folder / "config.json").is_file():
-            raise UserError(
-                f"{folder} holds no model yet; run python run_{stage}.py --recipe {self.arguments.recipe} first."
-            )
+            command = cli.how_to_run(*self.next_stage(stage))
+            raise UserError(f"{folder} holds no model yet; run {command} first.")
         return folder
 
     def parent_model(self, folder: Path) -> ChatModel:

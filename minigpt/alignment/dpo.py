@@ -115,4 +115,4 @@ def main() -> None:
         save_model(run.folder, chat, run.card(parent) | state)
 
     run.train(objective, save, parent)
-    run.say_next("minigpt evaluate win-rate")
+    run.say_next(["minigpt", "evaluate", "win-rate"])

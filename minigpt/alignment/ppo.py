@@ -27,7 +27,7 @@ from . import formulas
 from .policy import Policy
 from .ppo_metrics import Evaluated, greedy_samples, headline, rollout_metrics
 from .rollout import Rollout, Task, draw_prompts, roll_out
-from .stop_rules import PolicyStats, reason_to_stop
+from .stop_rules import PolicyStats, reason_for_nothing, reason_to_stop
 
 SHOWN = 8  # held-out prompts whose greedy answers are kept
 
@@ -42,6 +42,8 @@ class PPOState(RunState):
     best_numbers: dict[str, float] | None = None
     best_step: int | None = None
     at_first: dict[str, float] | None = None
+    most_ended: float = 0.0
+    largest_deviation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class PPOTrainer:
         self.state = PPOState(kl_coef=config.kl_coef)
         self.log = RunLog(folder if runtime.is_main else None)
         self.saved_step = 0
+        self.warning: str | None = None  # once training is over: why it taught nothing
 
     def fingerprint(self) -> dict[str, Any]:
         """What must not change between the parts of a resumed run."""
@@ -130,6 +133,8 @@ class PPOTrainer:
                     break
                 numbers = self.update()
                 self.log.metrics(self.here() | numbers)
+                state.most_ended = max(state.most_ended, numbers["ended"])
+                state.largest_deviation = max(state.largest_deviation, numbers["reward_deviation"])
                 bar.set_postfix_str(
                     f"reward {numbers['reward']:+.2f}, KL {numbers['kl']:.2f}, {numbers['length']:.0f} tokens,"
                     f" {numbers['episodes_per_second']:.0f} episodes/s"
@@ -140,6 +145,7 @@ class PPOTrainer:
                     self.save_state()
                 if stop:
                     raise KeyboardInterrupt
+        self.warning = reason_for_nothing(state.most_ended, state.largest_deviation, config.max_new_tokens)
         self.finish()
         return self.policy
 
@@ -286,7 +292,8 @@ class PPOTrainer:
             card = {"finished": finished, "steps": self.state.step, "minutes": round(self.state.elapsed / 60, 2),
                     "training": asdict(self.config), "metrics": self.state.best_numbers or {},
                     "best_step": self.state.best_step}  # fmt: skip
-            self.save_policy(card | ({"stopped": stopped} if stopped else {}))
+            remarks = {"stopped": stopped, "warning": self.warning}
+            self.save_policy(card | {name: text for name, text in remarks.items() if text})
 
     def save_state(self) -> None:
         if self.folder is not None and self.runtime.is_main:

@@ -71,6 +71,16 @@ class RunState:
         self.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
+def saved_fingerprint(folder: Path) -> dict[str, Any]:
+    """What the unfinished run in a folder says must not change (see `RunState.save`); empty if it cannot be read."""
+    try:
+        with safe_open(folder / STATE, "pt") as file:
+            found = json.loads((file.metadata() or {})["fingerprint"])
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 @dataclass
 class TrainingState(RunState):
     """Where the Trainer stands."""
