@@ -62,6 +62,7 @@ class DirectPreference:
             )
             for comparisons in (corpus.train, corpus.valid)
         )
+        self.held_out = len(self.valid_rows.groups)
         if not self.rows.groups:
             raise UserError(f"no answer fits a context of {chat.context} tokens together with its prompt.")
 
@@ -73,10 +74,6 @@ class DirectPreference:
 
     def loss(self, batch: AnswerBatch) -> Tensor:
         return dpo_loss(self.rewards(batch))
-
-    @property
-    def held_out(self) -> int:
-        return len(self.valid_rows.groups)
 
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> RewardMetrics | None:
         """How often the policy has come to prefer what people prefer."""

@@ -22,7 +22,7 @@ from ..model.responses import ResponseBatch, token_logprobs
 from ..training.device import Runtime
 from ..training.interrupt import stop_between_steps
 from ..training.optimizer import Optimizer
-from ..training.run_state import RunLog, RunState, of_how_many
+from ..training.run_state import RunLog, RunState
 from . import formulas
 from .policy import Policy
 from .ppo_metrics import Evaluated, greedy_samples, headline, rollout_metrics
@@ -92,8 +92,7 @@ class PPOTrainer:
             self.kl = formulas.AdaptiveKL(config.kl_coef, config.target_kl, config.horizon)
         self.state = PPOState(kl_coef=config.kl_coef)
         self.log = RunLog(folder if runtime.is_main else None)
-        self.saved_step = 0
-        self.warning: str | None = None  # once training is over: why it taught nothing
+        self.saved_step, self.warning = 0, ""  # the warning, once training is over: why it taught nothing
 
     def fingerprint(self) -> dict[str, Any]:
         """What must not change between the parts of a resumed run."""
@@ -270,9 +269,8 @@ class PPOTrainer:
         if self.runtime.is_main:
             samples = greedy_samples(self.policy, self.task, self.valid_prompts[:SHOWN], config.max_new_tokens)
             self.log.samples(state.step, samples)
-            prompts = of_how_many(len(self.valid_prompts), len(self.task.valid_prompts))
-            shown = f"{samples[0]['prompt']} -> {samples[0]['text']}"
-            bar.write(f"update {state.step}: {headline(numbers)}, on {prompts} held-out prompts\n    {shown}")
+            told = headline(numbers, len(self.valid_prompts), len(self.task.valid_prompts))
+            bar.write(f"update {state.step}: {told}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
         stats = PolicyStats(numbers["kl"], numbers["length"], numbers["ended"], numbers["distinct_2"])
         state.at_first = state.at_first or asdict(stats)
         reason = reason_to_stop(stats, PolicyStats(**state.at_first), config.max_kl, config.max_drift)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..data.examples import Prompt
 from ..model.responses import respond
 from ..model.sampling import GREEDY
+from ..training.run_state import of_how_many
 from . import formulas
 from .policy import Policy
 from .rollout import Rollout, Task
@@ -62,6 +63,7 @@ def greedy_samples(
     ]
 
 
-def headline(numbers: dict[str, float]) -> str:
-    """The figures that say most, for the terminal."""
-    return ", ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k in ("reward", "kl", "true_good"))
+def headline(numbers: dict[str, float], answered: int, held_out: int) -> str:
+    """The figures that say most, for the terminal, and on how many of the held-out prompts they were measured."""
+    shown = "".join(f"{k} {v:.3f}, " for k, v in numbers.items() if k in ("reward", "kl", "true_good"))
+    return f"{shown}on {of_how_many(answered, held_out)} held-out prompts"

@@ -110,6 +110,7 @@ class RewardTraining:
         self.task = preference_task(corpus, want)
         self.rows = self._rows([*corpus.train, *extra])
         self.valid_rows = self._rows(corpus.valid)
+        self.held_out = len(self.valid_rows.groups)
         if not self.rows.groups:
             raise UserError(f"no answer fits a context of {self.chat.context} tokens together with its prompt.")
 
@@ -124,10 +125,6 @@ class RewardTraining:
 
     def loss(self, batch: AnswerBatch) -> Tensor:
         return self.task.loss(self.scores(batch), batch.targets)
-
-    @property
-    def held_out(self) -> int:
-        return len(self.valid_rows.groups)
 
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> RewardMetrics | None:
         """See `RewardMetrics`; every process measures all of it, for there are few judgements."""

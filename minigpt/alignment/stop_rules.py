@@ -41,14 +41,14 @@ def reason_to_stop(now: PolicyStats, at_first: PolicyStats, max_kl: float, max_d
 SAME = 1e-6  # standard deviation of rewards that only rounding tells apart
 
 
-def reason_for_nothing(most_ended: float, largest_deviation: float, max_new_tokens: int) -> str | None:
-    """Why a whole run of PPO taught nothing, and what to try; None if it may have taught something.
+def reason_for_nothing(most_ended: float, largest_deviation: float, max_new_tokens: int) -> str:
+    """Why a whole run of PPO taught nothing, and what to try; empty if it may have taught something.
 
     `most_ended` is the largest share of answers that came to an end in any rollout, `largest_deviation` the largest
     standard deviation of a rollout's rewards: where all answers earn the same, none is better than expected.
     """
     if largest_deviation >= SAME:
-        return None
+        return ""
     if most_ended == 0:
         return (
             f"PPO learned nothing: in no rollout did an answer end within {max_new_tokens} tokens, so all earned the"

@@ -17,17 +17,11 @@ from torch import Tensor
 
 from ..errors import UserError
 from .examples import Conversation, Document
+from .sampled import some_of
 from .tokenizer import Tokenizer
 from .truncation import fit
 
 IGNORE = -100  # the target that cross-entropy skips
-
-
-def some_of(total: int, count: int | None) -> np.ndarray:
-    """`count` of the numbers below `total`, in order; all of them without a count. Drawn at random, for the first rows
-    of a corpus may be alike, but always the same ones, so that two measurements compare."""
-    chosen = np.random.default_rng(0).permutation(total)[:count]
-    return np.sort(chosen)
 
 
 class TensorRows:
@@ -77,8 +71,6 @@ class Rows:
 
     def some(self, count: int | None) -> Rows:
         """A sample of so many rows (see `some_of`)."""
-        if count is None or count >= len(self):
-            return self
         return replace(self, starts=self.starts[some_of(len(self), count)])
 
     def batch(self, start: int, stop: int) -> Batch:

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .examples import Turn
-from .packing import TensorRows, some_of
+from .packing import TensorRows
+from .sampled import some_of
 from .tokenizer import Tokenizer
 from .truncation import Fitted, fit
 

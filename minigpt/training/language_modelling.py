@@ -42,16 +42,13 @@ class LanguageModelling:
         self.model, self.runtime = chat.gpt, runtime
         self.rows = make_rows(corpus.train, chat.tokenizer, chat.context)
         self.valid_rows = make_rows(corpus.valid, chat.tokenizer, chat.context)
+        self.held_out = len(self.valid_rows.in_order())
         self.hidden_states = runtime.compiled(chat.gpt.hidden_states) if compiled else chat.gpt.hidden_states
         is_chat = isinstance(self.rows, ConversationRows)
         self.chat = ChatModel(chat.gpt, chat.tokenizer, is_chat, getattr(corpus, "max_turns", None))
 
     def loss(self, batch: Batch) -> Tensor:
         return next_token_loss(self.model, batch, self.hidden_states)
-
-    @property
-    def held_out(self) -> int:
-        return len(self.valid_rows.in_order())
 
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> Perplexity | None:
         """Loss and perplexity. In the final measurement no token of running text is judged without context."""

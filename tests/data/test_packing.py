@@ -9,7 +9,8 @@ from helpers.models import make_model
 from torch.nn import functional as F
 
 from minigpt import Conversation, Document, Turn, UserError
-from minigpt.data.packing import IGNORE, ConversationRows, TextRows, some_of
+from minigpt.data.packing import IGNORE, ConversationRows, TextRows
+from minigpt.data.sampled import some_of
 
 
 def talk(*texts: str, group: str = "") -> Conversation:
