@@ -91,7 +91,11 @@ class Run:
         self.lock = RunLock(self.folder)
         if self.runtime.is_main:  # the other processes of a torchrun write nothing
             self.lock.acquire()
-        self.resuming = self._is_resuming()
+        try:
+            self.resuming = self._is_resuming()
+        except BaseException:
+            self.lock.release()
+            raise
         seed_everything(self.settings.seed)
 
     def _is_resuming(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import json
 import os
@@ -39,7 +38,6 @@ class RunLock:
                 ) from None
             now = datetime.now().astimezone().isoformat(timespec="seconds")
             self._holder.write_text(to_json({"process": os.getpid(), "since": now}), encoding="utf-8")
-        atexit.register(self.release)
 
     def release(self) -> None:
         if self._lock.is_locked:
