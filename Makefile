@@ -13,15 +13,16 @@ run: .venv/ready     ## train every stage of a recipe, then chat with the result
 	$(BIN)/python run_chat.py --model trained_models/$(RECIPE)/ppo
 
 test: .venv/ready    ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto -rs
 
 chat: .venv/ready    ## talk to the shipped Tinytown models at once
 	$(BIN)/python run_chat.py --model trained_models/shipped/ppo
 
-lint: .venv/ready    ## style and types
-	$(BIN)/ruff check . && $(BIN)/mypy
+lint: .venv/ready    ## style, the import rule, types
+	$(BIN)/ruff check . && $(BIN)/lint-imports && $(BIN)/mypy
 
-check: lint test     ## before a commit
+check: lint          ## before a commit: lint and the fast tests
+	$(BIN)/python -m pytest -n auto -m "not slow and not browser"
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -11,14 +11,14 @@ python run_ppo.py --corpus prompts.jsonl              prompts of yours (--format
 from minigpt import cli
 from minigpt.alignment.ppo_run import before_and_after, open_ppo
 from minigpt.config import PPOConfig
-from minigpt.run import Run
+from minigpt.run import LEARNED_NOTHING, Run, add_data_flags
 from minigpt.training.device import leave_processes
 from minigpt.training.plots import plot_ppo
 
 
-def main() -> None:
+def main() -> int:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "ppo")
+    add_data_flags(parser, "ppo")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     parser.add_argument(
         "--reward", help="reward model's folder (default trained_models/RECIPE/reward), or grader (only in Tinytown)"
@@ -31,7 +31,11 @@ def main() -> None:
     run.claim_folder(trainer.policy.chat.tokenizer)
     run.run(trainer, plot_ppo)
     run.say(before_and_after(run.folder))
-    run.say_next(f"run_chat.py --model {run.folder}")
+    if trainer.warning:
+        run.warn(trainer.warning)
+        return LEARNED_NOTHING
+    run.say_next(["run_chat.py", "--model", str(run.folder)])
+    return 0
 
 
 if __name__ == "__main__":

@@ -18,14 +18,14 @@ from minigpt.alignment.reward_model import save_reward_model
 from minigpt.alignment.reward_training import RewardTraining, new_reward_model
 from minigpt.alignment.score_answers import print_scores
 from minigpt.config import RewardConfig
-from minigpt.run import Run
+from minigpt.run import Run, add_data_flags
 from minigpt.training.device import leave_processes
 from minigpt.training.plots import plot_judgements
 
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "reward")
+    add_data_flags(parser, "reward")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     cli.add_score_flags(parser)
     cli.add_settings_flags(parser, RewardConfig)
@@ -48,8 +48,7 @@ def main() -> None:
 
     objective = RewardTraining(model, corpus, run.runtime, run.settings.want, extra, references)
     run.train(objective, save, parent, plot_judgements, prepare=lambda: save_comparisons(run.folder, corpus))
-    start = f" --init-from {arguments.init_from}" if arguments.init_from else ""
-    run.say_next(f"run_ppo.py --recipe {arguments.recipe}{start}")
+    run.say_next(run.next_stage("ppo", init_from=arguments.init_from, reward=arguments.out and run.folder))
 
 
 if __name__ == "__main__":

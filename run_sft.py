@@ -9,13 +9,13 @@ python run_sft.py --from-scratch          without step 1, to see what it was goo
 from minigpt import cli
 from minigpt.model.chat_model import ChatModel
 from minigpt.model.gpt import GPT
-from minigpt.run import Run
+from minigpt.run import Run, add_data_flags
 from minigpt.training.device import leave_processes
 
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "sft")
+    add_data_flags(parser, "sft")
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/pretrain)")
     start.add_argument("--from-scratch", action="store_true", help="start from random weights in that model's shape")
@@ -28,7 +28,8 @@ def main() -> None:
     if arguments.from_scratch:
         chat = ChatModel(GPT(chat.gpt.config), chat.tokenizer)
     run.train_language_model(chat, run.open_corpus(), None if arguments.from_scratch else parent)
-    run.say_next(f"run_chat.py --model {run.folder}")
+    reward = [run.next_stage("reward", init_from=arguments.out and run.folder)] if "reward" in run.recipe.stages else []
+    run.say_next(*reward, ["run_chat.py", "--model", str(run.folder)])
 
 
 if __name__ == "__main__":

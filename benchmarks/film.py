@@ -28,7 +28,8 @@ from minigpt.model.checkpoint import load_model
 from minigpt.model.responses import fit_prompts
 from minigpt.model.sampling import CHATTY
 from minigpt.recipe import load_recipe
-from minigpt.run import COMPARISONS, MODELS
+from minigpt.registry import MODELS
+from minigpt.run import COMPARISONS
 from minigpt.training.device import detect
 
 PROMPTS = 200

@@ -22,7 +22,7 @@ from minigpt.data.examples import Comparison
 from minigpt.model.chat_model import ChatModel
 from minigpt.model.checkpoint import load_model
 from minigpt.recipe import load_recipe
-from minigpt.run import MODELS
+from minigpt.registry import MODELS
 from minigpt.training.device import Runtime, detect
 from minigpt.training.language_modelling import LanguageModelling
 from minigpt.training.trainer import Trainer

@@ -7,9 +7,10 @@ from .data.examples import Comparison, Conversation, Document, LabelledText, Pro
 from .data.formats import CorpusLoader, MessagesCorpus, MovieCorpus, TextCorpus, WikiCorpus
 from .data.tokenizer import Tokenizer
 from .errors import UserError
+from .model.beam import beam_search
 from .model.chat_model import ChatModel
 from .model.checkpoint import load_model, save_model
-from .model.generate import beam_search, generate, stream
+from .model.generate import generate, stream
 from .model.gpt import GPT
 from .model.responses import Response, respond
 from .model.sampling import Sampling

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from .data.examples import Turn
 from .data.tokenizer import TextStream
+from .model.beam import beam_search
 from .model.chat_model import ChatModel
-from .model.generate import beam_search, stream
+from .model.generate import stream
 from .model.sampling import CHATTY, Sampling
 
 MODES = ("dialogue", "qa")

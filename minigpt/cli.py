@@ -8,16 +8,17 @@ import io
 import itertools
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .characters import sound
 from .config import ARCHITECTURES, TrainingConfig, former_names, former_values
-from .data.formats import FORMATS
-from .data.source import sound
 from .errors import UserError, nearest
 
 
@@ -120,22 +121,6 @@ def add_reading_flag(group: argparse._ActionsContainer) -> None:
     )
 
 
-def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
-    group = parser.add_argument_group("data and results")
-    group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
-    group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
-    group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
-    add_reading_flag(group)
-    add_corpora_flag(group)
-    group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
-    group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
-    again = group.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume", action="store_true", help="go on with an unfinished run in that folder, if there is one"
-    )
-    again.add_argument("--restart", action="store_true", help="throw an unfinished run in that folder away")
-
-
 def add_score_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("scoring answers, instead of training")
     group.add_argument(
@@ -146,17 +131,17 @@ def add_score_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--answer", type=typed, help="what was answered")
 
 
-def how_to_run(command: str) -> str:
-    """A script of ours or a `minigpt` command, as it works from here: with the Python that runs now, and the script
+def how_to_run(command: str, *words: str) -> str:
+    """A script of ours, or the command `minigpt`, as it works from here: with the Python that runs now, and the script
     where the present one lies."""
     known = shutil.which("python")
     if known and Path(known).samefile(sys.executable) and Path(known).parent == Path(sys.executable).parent:
         python = "python"
     else:
         python = os.path.relpath(sys.executable) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable
-    if command.startswith("minigpt "):
-        return f"{python} -m {command}"
-    return f"{python} {Path(sys.argv[0]).parent / command}"
+    called = ["-m", command] if command == "minigpt" else [str(Path(sys.argv[0]).parent / command)]
+    typed = [python, *called, *words]
+    return subprocess.list2cmdline(typed) if os.name == "nt" else shlex.join(typed)
 
 
 def given(arguments: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

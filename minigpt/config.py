@@ -7,7 +7,7 @@ A help text stands beside each field; `cli.py` turns both into `--help`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from typing import Any
 
 from .errors import UserError, nearest
@@ -18,29 +18,56 @@ ARCHITECTURES = ("qwen3", "gpt2")
 def setting(default: Any, text: str, **limits: Any) -> Any:
     """A dataclass field with the sentence that `--help` shows for it, and its limits: `minimum`, `maximum`, `above`,
     `below`, `choices`. `formerly` is a name that older recipes and command lines have for it, `former_choices` maps
-    values that they have to today's."""
+    values that they have to today's. With the default MISSING the field has none."""
     return field(default=default, metadata={"help": text, **limits})
 
 
+#: What a field's value may be, by its annotation, and how to say it.
+TYPES: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "bool": (bool, "true or false"),
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "str": (str, "a text"),
+    "Sequence[str]": (list, "a list of texts"),
+    "Mapping[str, Any]": (dict, "a table of values"),
+}
+
+
 def validate(settings: Any) -> None:
-    """Hold every field against its limits. Raises UserError naming the field, its value and what it must be."""
+    """Hold every field against its type and limits. Raises UserError naming the field, its value and what it must
+    be."""
     for one in fields(settings):
-        value, limits = getattr(settings, one.name), one.metadata
-        # NaN passes every comparison that asks whether a number is too small.
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"{one.name} is {value}; it must be a number.")
-        rules = [
-            ("minimum", "at least", lambda limit, value=value: value >= limit),
-            ("above", "above", lambda limit, value=value: value > limit),
-            ("maximum", "at most", lambda limit, value=value: value <= limit),
-            ("below", "below", lambda limit, value=value: value < limit),
-        ]
-        wanted = [f"{words} {limits[rule]:g}" for rule, words, _ in rules if rule in limits]
-        if not all(holds(limits[rule]) for rule, _, holds in rules if rule in limits):
-            raise UserError(f"{one.name} is {value}; it must be {' and '.join(wanted)}.")
-        if "choices" in limits and value not in limits["choices"]:
-            known = [choice for choice in limits["choices"] if choice]
-            raise UserError(f"{one.name} is {value!r}; choose {', '.join(known)}{nearest(str(value), known)}.")
+        check_value(one, getattr(settings, one.name))
+
+
+def check_value(one: Field[Any], value: Any, name: str | None = None) -> None:
+    """Hold a value against the type and limits of a dataclass's field, which the file at hand may know by another
+    `name`. Raises UserError as `validate` does."""
+    name, limits = name or one.name, one.metadata
+    shown = str(value) if len(str(value)) < 60 else f"{str(value)[:60]}…"
+    kind, words = TYPES[str(one.type)]
+    fits = isinstance(value, kind) and (one.type == "bool" or not isinstance(value, bool))
+    # NaN passes every comparison that asks whether a number is too small.
+    if not fits or (isinstance(value, float) and not math.isfinite(value)):
+        raise UserError(f"{name} is {shown}; it must be {words}.")
+    if one.type == "Sequence[str]" and not all(isinstance(item, str) for item in value):
+        raise UserError(f"{name} is {shown}; it must be {words}.")
+    rules = [
+        ("minimum", "at least", lambda limit: value >= limit),
+        ("above", "above", lambda limit: value > limit),
+        ("maximum", "at most", lambda limit: value <= limit),
+        ("below", "below", lambda limit: value < limit),
+    ]
+    wanted = [f"{words} {_plain(limits[rule])}" for rule, words, _ in rules if rule in limits]
+    if not all(holds(limits[rule]) for rule, _, holds in rules if rule in limits):
+        raise UserError(f"{name} is {shown}; it must be {' and '.join(wanted)}.")
+    if "choices" in limits and value not in limits["choices"]:
+        known = [choice for choice in limits["choices"] if choice]
+        raise UserError(f"{name} is {shown!r}; choose {', '.join(known)}{nearest(shown, known)}.")
+
+
+def _plain(limit: float) -> str:
+    return f"{limit:,}" if isinstance(limit, int) else f"{limit:g}"
 
 
 def former_names(settings: type) -> dict[str, str]:
@@ -61,26 +88,22 @@ def former_values(settings: type) -> dict[tuple[str, str], str]:
 class ModelConfig:
     """A model's shape, with Hugging Face's names. `from_depth` derives it from one number."""
 
-    vocab_size: int
-    hidden_size: int
-    num_hidden_layers: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    intermediate_size: int
-    max_position_embeddings: int
-    architecture: str = "qwen3"
-    rope_theta: float = 10_000.0
-    norm_eps: float = 1e-6
-    dropout: float = 0.0
+    # The limits are far beyond what anybody trains here; a file that is past them is not what it says.
+    vocab_size: int = setting(MISSING, "pieces of the tokenizer", minimum=1, maximum=1 << 24)
+    hidden_size: int = setting(MISSING, "width", minimum=1, maximum=1 << 18)
+    num_hidden_layers: int = setting(MISSING, "layers", minimum=1, maximum=1 << 12)
+    num_attention_heads: int = setting(MISSING, "heads of each layer", minimum=1, maximum=1 << 14)
+    num_key_value_heads: int = setting(MISSING, "heads that keys and values have", minimum=1, maximum=1 << 14)
+    head_dim: int = setting(MISSING, "width of a head", minimum=1, maximum=1 << 14)
+    intermediate_size: int = setting(MISSING, "width inside the MLP", minimum=1, maximum=1 << 20)
+    max_position_embeddings: int = setting(MISSING, "tokens it sees at once", minimum=1, maximum=1 << 24)
+    architecture: str = setting("qwen3", "which of the two shapes", choices=ARCHITECTURES)
+    rope_theta: float = setting(10_000.0, "slowest rotation of the rotary positions", above=0, maximum=1e12)
+    norm_eps: float = setting(1e-6, "added to what a norm divides by", above=0, maximum=1)
+    dropout: float = setting(0.0, "share of activations that training sets to zero", minimum=0, below=1)
 
     def __post_init__(self) -> None:
-        if self.architecture not in ARCHITECTURES:
-            raise UserError(f"architecture {self.architecture!r} is unknown; choose one of {', '.join(ARCHITECTURES)}.")
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if f.type == "int" and value < 1:
-                raise UserError(f"{f.name} is {value}; it must be at least 1.")
+        validate(self)
         if self.architecture == "gpt2" and self.num_key_value_heads != self.num_attention_heads:
             raise UserError("gpt2 has as many key-value heads as heads; leave --num-key-value-heads out.")
         if self.num_attention_heads % self.num_key_value_heads:
@@ -90,8 +113,6 @@ class ModelConfig:
             )
         if self.architecture == "qwen3" and self.head_dim % 2:
             raise UserError(f"head_dim is {self.head_dim}; rotary positions need an even number.")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
 
     @property
     def bias(self) -> bool:
@@ -169,7 +190,9 @@ class TrainingConfig:
     epsilon: float = setting(1e-8, "AdamW's epsilon; a large one leaves alone what has hardly any gradient", above=0)
     max_grad_norm: float = setting(1.0, "longest gradient; longer ones are shortened to it", above=0, formerly="clip")
     evaluations: int = setting(10, "times the validation loss is measured on the way", minimum=1)
-    evaluation_rows: int = setting(64, "rows of a measurement on the way; the last one takes all", minimum=1)
+    evaluation_rows: int = setting(
+        64, "validation rows, a fixed random sample, that a measurement on the way takes; the last takes all", minimum=1
+    )
     save_every: int = setting(100, "steps between saves of what --resume needs", minimum=1)
     compile: bool = setting(False, "compile the model first: faster steps after half a minute's start")
     seed: int = setting(0, "seed of the weights, the order of the rows and dropout", minimum=0)

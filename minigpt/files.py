@@ -6,12 +6,16 @@ import contextlib
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+
+LARGEST_JSON, DEEPEST_JSON = 256 << 20, 100  # bytes of a file, and lists in lists
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @contextmanager
@@ -62,10 +66,39 @@ def to_json(value: Any) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Raises UserError if the file is missing or is not JSON."""
+    """What a JSON file of ours says. Raises UserError if there is no such file, if it is not JSON, or if it holds what
+    no program wrote on purpose: lists in lists without end, or half a character."""
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise UserError(f"{path} is not a file.")
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_JSON + 1)
+        if len(raw) > LARGEST_JSON:
+            raise UserError(f"{path} is larger than {LARGEST_JSON >> 20} MB; that is no file of a model.")
+        value = json.loads(raw.decode("utf-8-sig"))
+        _check_nesting(value)
+        return value
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
     except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and thousands of brackets
         raise UserError(f"{path} is not valid JSON ({error}); the file is damaged, save the model again.") from None
+
+
+def _check_nesting(value: Any) -> None:
+    """Raises ValueError for values nested too deeply, and for texts that cannot be written down."""
+    level, depth = [value], 0
+    while level:
+        if depth > DEEPEST_JSON:
+            raise ValueError(f"it is nested more than {DEEPEST_JSON} levels deep")
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                if SURROGATE.search(item):
+                    raise ValueError("a text holds half a character, a lone surrogate")
+            elif isinstance(item, dict):
+                below += [*item.keys(), *item.values()]
+            elif isinstance(item, list):
+                below += item
+        level, depth = below, depth + 1

@@ -28,9 +28,8 @@ from .model.checkpoint import load_model
 from .model.gpt import evaluating
 from .model.responses import respond
 from .model.sampling import Sampling
+from .registry import MODELS, SHIPPED
 
-SHIPPED = Path("trained_models") / "shipped"
-EXPAND = Path("trained_models") / "expand" / "reward"
 AT_ONCE = 64  # texts that one forward pass reads
 
 Chat = Sequence[dict[str, str]]
@@ -185,10 +184,10 @@ Pipeline = TextGeneration | Sentiment | Reward | FeatureExtraction
 
 #: What makes each task's pipeline, from what kind of model, and the folder where that is by default.
 TASKS: dict[str, tuple[Callable[[Any], Pipeline], Callable[..., Any], Path]] = {
-    "text-generation": (TextGeneration, load_model, SHIPPED / "ppo"),
-    "sentiment": (Sentiment, load_reward_model, EXPAND),
-    "reward": (Reward, load_reward_model, SHIPPED / "reward"),
-    "feature-extraction": (FeatureExtraction, load_model, SHIPPED / "pretrain"),
+    "text-generation": (TextGeneration, load_model, MODELS / SHIPPED / "ppo"),
+    "sentiment": (Sentiment, load_reward_model, MODELS / "expand" / "reward"),
+    "reward": (Reward, load_reward_model, MODELS / SHIPPED / "reward"),
+    "feature-extraction": (FeatureExtraction, load_model, MODELS / SHIPPED / "pretrain"),
 }
 ALIASES = {"sentiment-analysis": "sentiment", "text-classification": "sentiment"}
 

@@ -1,36 +1,65 @@
-"""The model database: which models there are, where each comes from, and whether its file is what its card vouches for.
+"""The model folders: which there are, which one to talk to, where each comes from, and whether its file is whole.
 
     minigpt models list
     minigpt models show tinytown/ppo
 
-It leaves with exit code 1 if a file was changed; such a model is not loaded by anything here.
+A model's name is RECIPE/STAGE, the last two folders of its path. `minigpt models` leaves with exit code 1 if a file is
+not the one that its card vouches for; such a model is not loaded by anything here.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import cli
 from .errors import UserError, nearest
-from .model.checkpoint import CARD, WEIGHTS, file_hash, read_card
-from .training.run_state import STATE
+from .model.checkpoint import CARD, PREVIOUS, WEIGHTS, file_hash, read_card
+from .training.run_state import METRICS, STATE
 
 MODELS = Path("trained_models")
+SHIPPED = "shipped"  # the folder in it with the models that come with minigpt; where recipes have theirs
+CHAT_STAGES = ("ppo", "dpo", "sft")  # the stages whose models answer, the most trained first
 SOUND, UNFINISHED, CHANGED, MISSING, UNVOUCHED = "sound", "unfinished", "CHANGED", "no weights", "no hash"
 HEADLINES = ("accuracy", "reward", "loss")  # the figure that says most of a stage, where there are several
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model folder; `name` is RECIPE/STAGE, and `card` empty where it cannot be read."""
+    """A model folder. `name` is RECIPE/STAGE; `saved` says when the card was written, in ns, and its size: another pair
+    once the model was trained anew. `card` is empty where it cannot be read, and `problem` then says why."""
 
     name: str
     folder: Path
-    card: dict[str, Any]
+    card: Mapping[str, Any]
+    saved: tuple[int, int] = (0, 0)
+    problem: str = ""
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's folder; the card may name another one, whose run was copied here."""
+        return self.name.split("/")[0]
+
+    @property
+    def stage(self) -> str:
+        return str(self.card.get("stage", "pretrain"))
+
+    @property
+    def finished(self) -> bool:
+        return bool(self.card.get("finished"))
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a later run has taken its place; it is kept, and nothing chooses it by itself."""
+        return self.name.endswith(PREVIOUS)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes text; a reward model only reads."""
+        return self.stage != "reward"
 
     @property
     def hashes(self) -> set[str]:
@@ -51,7 +80,7 @@ class Model:
             return UNVOUCHED
         if file_hash(weights) != self.card["sha256"]:
             return CHANGED
-        return SOUND if self.card.get("finished") else UNFINISHED
+        return SOUND if self.finished else UNFINISHED
 
     def headline(self) -> str:
         """The figure that sums up what was measured on held-out data."""
@@ -60,22 +89,47 @@ class Model:
         return f"{name} {metrics[name]:.3f}" if name else ""
 
 
-def find_models(folder: Path) -> dict[str, Model]:
-    """The model folders below `folder`, by name. One with a broken card counts as one without."""
-    if not folder.is_dir():
-        raise UserError(f"{folder} does not exist; run_pretrain.py makes it, and --models names another.")
-    found = {}
-    for place in sorted({path.parent for name in (CARD, WEIGHTS, STATE) for path in folder.glob(f"*/*/{name}")}):
-        try:
-            card = read_card(place)
-        except UserError:
-            card = {}
-        name = f"{place.parent.name}/{place.name}"
-        found[name] = Model(name, place, card if isinstance(card, dict) else {})
-    return found
+def read_model(name: str, folder: Path) -> Model:
+    """The model in `folder`, whatever state that is in. Never raises."""
+    try:
+        status = (folder / CARD).stat()
+        card = read_card(folder)
+    except FileNotFoundError:
+        return Model(name, folder, {})
+    except (UserError, OSError) as error:
+        return Model(name, folder, {}, problem=str(error))
+    return Model(name, folder, card if isinstance(card, dict) else {}, (status.st_mtime_ns, status.st_size))
 
 
-def origin(model: Model, models: dict[str, Model], key: str = "parent") -> str:
+def model_names(folder: Path = MODELS) -> list[str]:
+    """RECIPE/STAGE of every folder below `folder` in which a run has left something."""
+    places = {path.parent for mark in (CARD, WEIGHTS, STATE, METRICS) for path in folder.glob(f"*/*/{mark}")}
+    return sorted(f"{place.parent.name}/{place.name}" for place in places)
+
+
+def find_models(folder: Path = MODELS) -> dict[str, Model]:
+    """The model folders below `folder`, finished or not, by name; none if there is no such folder."""
+    return {name: read_model(name, folder / name) for name in model_names(folder)}
+
+
+def default_model(models: Iterable[Model]) -> Model | None:
+    """The model to talk to if none is named: the newest that was trained here to answer, else the shipped one, else
+    any that writes. None if there is none."""
+    usable = [model for model in models if model.finished and model.writes and not model.replaced]
+    answering = [model for model in usable if model.stage in CHAT_STAGES and model.name.split("/")[1] == model.stage]
+    if own := [model for model in answering if model.recipe != SHIPPED]:
+        return max(own, key=lambda model: model.saved)
+    answering.sort(key=lambda model: CHAT_STAGES.index(model.stage))
+    return next(iter([*answering, *usable]), None)
+
+
+def stages_of(recipe: str, folder: Path = MODELS) -> list[Model]:
+    """The finished models of a recipe that write, by name, but for those that a later run has replaced."""
+    found = [model for model in find_models(folder).values() if model.recipe == recipe]
+    return [model for model in found if model.finished and model.writes and not model.replaced]
+
+
+def origin(model: Model, models: Mapping[str, Model], key: str = "parent") -> str:
     """The name of the model that a model started from (or of its `reward` model): its neighbour rather than a copy
     elsewhere. The first digits of its hash if it is no longer here; empty if there was none."""
     wanted = model.card.get(key)
@@ -88,7 +142,7 @@ def origin(model: Model, models: dict[str, Model], key: str = "parent") -> str:
     return min(found, key=lambda other: (other.folder.parent != model.folder.parent, other.name)).name
 
 
-def ancestry(model: Model, models: dict[str, Model]) -> list[str]:
+def ancestry(model: Model, models: Mapping[str, Model]) -> list[str]:
     """The model's name, and before it those of the models that it descends from, the first one first."""
     names = [model.name]
     while (before := origin(models[names[0]], models) if names[0] in models else "") and before not in names:
@@ -96,7 +150,7 @@ def ancestry(model: Model, models: dict[str, Model]) -> list[str]:
     return names
 
 
-def list_models(models: dict[str, Model]) -> int:
+def list_models(models: Mapping[str, Model]) -> int:
     """A table, a line for each model."""
     rows = [("name", "recipe", "from", "MB", "minutes", "held out", "file")]
     for model in models.values():
@@ -112,7 +166,7 @@ def list_models(models: dict[str, Model]) -> int:
     return 1 if changed else 0
 
 
-def show_model(model: Model, models: dict[str, Model]) -> int:
+def show_model(model: Model, models: Mapping[str, Model]) -> int:
     """Everything that the card says, a line each."""
     state = model.state()
     facts = {
@@ -127,7 +181,7 @@ def show_model(model: Model, models: dict[str, Model]) -> int:
     return 1 if state == CHANGED else 0
 
 
-def flat(card: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def flat(card: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """The entries of a card with dotted names; curves and tables, which are for programs, are left out."""
     for name, value in card.items():
         values = value if isinstance(value, list) else [value]
@@ -153,6 +207,8 @@ def main() -> int:
     for command in (listing, showing):
         command.add_argument("--models", type=Path, default=MODELS, help=f"folder of the models (default {MODELS})")
     arguments: argparse.Namespace = parser.parse_args()
+    if not arguments.models.is_dir():
+        raise UserError(f"{arguments.models} does not exist; run_pretrain.py makes it, and --models names another.")
     models = find_models(arguments.models)
     if arguments.command == "list":
         return list_models(models)

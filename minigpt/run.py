@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -11,23 +12,27 @@ from typing import Any, Protocol
 from . import cli
 from .config import ModelConfig
 from .data.examples import Comparison, Conversation, Document
-from .data.formats import CorpusLoader
+from .data.formats import FORMATS, CorpusLoader
 from .data.formats.loader import KINDS
 from .data.tokenizer import Tokenizer
 from .errors import UserError
 from .files import friendly_disk_errors, write_atomically
+from .lineage import changed_during, changed_since, parents_of
 from .model.chat_model import ChatModel
 from .model.checkpoint import MODEL_FILES, VALUE_HEAD, load_model, make_room, read_card, save_model
 from .model.gpt import GPT
 from .recipe import STAGES, Recipe, load_recipe, override
+from .registry import MODELS
+from .run_lock import RunLock
 from .training.device import Runtime, detect, seed_everything
 from .training.language_modelling import LanguageModelling
+from .training.objective import Objective
 from .training.plots import CURVE, plot_curves
 from .training.run_state import METRICS, SAMPLES, STATE, RunLog, TrainingState, read_log
 from .training.samples import Sampler
-from .training.trainer import Objective, Trainer
+from .training.trainer import Trainer
 
-MODELS = Path("trained_models")
+LEARNED_NOTHING = 3  # the exit code of a run that ended, but whose model has learned nothing
 COMPARISONS = "comparisons.jsonl"  # what a simulated annotator said, beside the reward model that learned from it
 #: All that a run ever writes into its folder.
 RUN_FILES = {*MODEL_FILES, VALUE_HEAD, STATE, METRICS, SAMPLES, COMPARISONS, CURVE}
@@ -36,6 +41,22 @@ LEARNS: dict[str, tuple[type, ...]] = {
     "pretrain": (Document, Conversation), "sft": (Document, Conversation), "dpo": (Comparison,),
 }  # fmt: skip
 QUESTIONS, LONGEST_QUESTION = 60, 500  # how many the chat page may propose, and how many characters long
+
+
+def add_data_flags(parser: argparse.ArgumentParser, stage: str) -> None:
+    group = parser.add_argument_group("data and results")
+    group.add_argument("--recipe", default="tinytown", help="name of a recipe, or a .toml file (default tinytown)")
+    group.add_argument("--corpus", help="another corpus in the recipe's format: a path, or a name from the catalogue")
+    group.add_argument("--format", choices=FORMATS, help="how to read --corpus (default the recipe's format)")
+    cli.add_reading_flag(group)
+    cli.add_corpora_flag(group)
+    group.add_argument("--out", help=f"folder to write to (default trained_models/RECIPE/{stage})")
+    group.add_argument("--dropout", type=float, help="share of activations that training sets to zero")
+    again = group.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume", action="store_true", help="go on with an unfinished run in that folder, if there is one"
+    )
+    again.add_argument("--restart", action="store_true", help="throw an unfinished run in that folder away")
 
 
 class Resumable(Protocol):
@@ -66,7 +87,14 @@ class Run:
         kind = STAGES[name]
         given = cli.given(arguments, [f.name for f in fields(kind)])
         self.settings: Any = kind(**override(self.recipe.settings(name), given))
-        self.resuming = self._is_resuming()
+        self.lock = RunLock(self.folder)
+        if self.runtime.is_main:  # the other processes of a torchrun write nothing
+            self.lock.acquire()
+        try:
+            self.resuming = self._is_resuming()
+        except BaseException:
+            self.lock.release()
+            raise
         seed_everything(self.settings.seed)
 
     def _inherit(self) -> None:
@@ -87,12 +115,22 @@ class Run:
     def _is_resuming(self) -> bool:
         """Whether there is a run to go on with. An unfinished one is never thrown away unasked."""
         unfinished = TrainingState.exists(self.folder)
-        if self.arguments.resume and not unfinished and read_card(self.folder).get("finished"):
-            self.say(f"{self.folder} is finished, there is nothing to resume; leave out --resume to train it anew")
-            raise SystemExit(0)
+        parents = parents_of(self.name, self.recipe.name, self.arguments)
+        if self.arguments.resume and not unfinished and (card := read_card(self.folder)).get("finished"):
+            if (other := changed_since(card, parents)) is None:
+                self.say(f"{self.folder} is finished, there is nothing to resume; leave out --resume to train it anew")
+                if card.get("warning"):
+                    self.warn(card["warning"])
+                raise SystemExit(LEARNED_NOTHING if card.get("warning") else 0)
+            self.say(f"{self.folder} is finished, but {other} is not the model that it began from: it is trained again")
         if unfinished and not (self.arguments.resume or self.arguments.restart):
             raise UserError(
                 f"{self.folder} holds an unfinished run; add --resume to go on with it or --restart to start over."
+            )
+        if unfinished and self.arguments.resume and (other := changed_during(self.folder, parents)):
+            raise UserError(
+                f"{self.folder} holds an unfinished run, but {other} is not the model that it began from;"
+                " start over with --restart."
             )
         return unfinished and self.arguments.resume
 
@@ -119,9 +157,26 @@ class Run:
         if self.runtime.is_main:
             print(text, flush=True)
 
-    def say_next(self, command: str) -> None:
-        """What to run next, as it works from here."""
-        self.say(f"next:      {cli.how_to_run(command)}")
+    def warn(self, text: str) -> None:
+        if self.runtime.is_main:
+            print(f"warning:   {text}", file=sys.stderr, flush=True)
+
+    def say_next(self, *commands: list[str]) -> None:
+        """What to run next, each command as it works from here."""
+        for label, (script, *words) in zip(("next:", *["or:"] * len(commands)), commands, strict=False):
+            self.say(f"{label:11}{cli.how_to_run(script, *words)}")
+
+    def next_stage(self, stage: str, **folders: str | Path | None) -> list[str]:
+        """The script of another stage of this recipe. It finds the recipe's model folders by itself; `folders` are the
+        flags for those that lie elsewhere."""
+        words = [f"run_{stage}.py", "--recipe", self.arguments.recipe]
+        if self.arguments.corpora_dir:
+            words += ["--corpora-dir", self.arguments.corpora_dir]
+        if self.arguments.skip_bad_rows:
+            words += ["--skip-bad-rows"]
+        for flag, folder in folders.items():
+            words += [f"--{flag.replace('_', '-')}", str(folder)] if folder else []
+        return words
 
     def open_corpus(self, layout: str | None = None) -> CorpusLoader:
         """The stage's corpus, or the command line's; `layout` is how to read the latter unless --format says it."""
@@ -162,9 +217,8 @@ class Run:
         """The model folder of an earlier stage: the one given on the command line, else the recipe's."""
         folder = Path(given) if given else MODELS / self.recipe.name / stage
         if not given and not (folder / "config.json").is_file():
-            raise UserError(
-                f"{folder} holds no model yet; run python run_{stage}.py --recipe {self.arguments.recipe} first."
-            )
+            command = cli.how_to_run(*self.next_stage(stage))
+            raise UserError(f"{folder} holds no model yet; run {command} first.")
         return folder
 
     def parent_model(self, folder: Path) -> ChatModel:
@@ -211,7 +265,8 @@ class Run:
             prepare()
         self.announce(trainer)
         self.run(trainer, plot)
-        self.say(f"\n{trainer.scores or unmeasured}")
+        held_out = f"{trainer.scores}, on all {objective.held_out:,} validation rows" if trainer.scores else unmeasured
+        self.say(f"\n{held_out}")
 
     def card(self, parent: Path | None) -> dict[str, Any]:
         """What every model's card begins with."""
@@ -242,6 +297,7 @@ class Run:
         finally:
             if self.runtime.is_main and any("valid" not in row for row, _ in read_log(self.folder / METRICS)):
                 plot(self.folder, f"{self.recipe.title}: {self.name}")
+            self.lock.release()
         self.say(f"model:     {self.folder}")
 
     def announce(self, trainer: Trainer) -> None:

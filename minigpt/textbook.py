@@ -26,8 +26,9 @@ from .data.packing import make_rows
 from .data.source import read_text
 from .data.tokenizer import Tokenizer
 from .model import gpt
+from .model.beam import beam_search
 from .model.chat_model import ChatModel
-from .model.generate import beam_search, generate
+from .model.generate import stream
 from .model.sampling import Sampling
 from .training import trainer
 from .training.device import detect
@@ -91,7 +92,7 @@ class GPT(gpt.GPT):
             ids = beam_search(self, prompt, max_len, stop=self.chat.stop, **options)[0].ids
         elif strategy in ("greedy", "sample"):
             sampling = Sampling(**{"temperature": 0.0, **options} if strategy == "greedy" else options)
-            ids = generate(self, [prompt], max_len, sampling, self.chat.stop)[0].ids
+            ids = list(stream(self, prompt, max_len, sampling, self.chat.stop))
         else:
             raise ValueError(f"Unknown decoding strategy: {strategy!r}; choose greedy, beam_search or sample")
         return input_str + self.chat.tokenizer.decode(ids)

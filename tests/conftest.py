@@ -1,7 +1,12 @@
-"""Fixtures shared by the tests: one thread, a small tokenizer, small models of both shapes, one that can answer."""
+"""Fixtures shared by the tests: one thread, a small tokenizer, small models of both shapes, one that can answer.
+
+`--shuffle SEED` runs the tests in another order, and the last lines say how many browser tests were skipped.
+"""
 
 from __future__ import annotations
 
+import os
+import random
 import socket
 
 import pytest
@@ -9,6 +14,35 @@ import torch
 from helpers.models import TEXT, make_model, make_trainer, small_talk
 
 from minigpt import GPT, ChatModel, CorpusLoader, ModelConfig, Tokenizer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--shuffle", type=int, metavar="SEED", help="run files, and the tests in each, in random order")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the scripts that tests start: several run at a time
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle the files, then the tests of each: what a whole file shares, such as a browser, is made once."""
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    rng = random.Random(seed)
+    files = sorted({item.path for item in items})
+    place = {path: rng.random() for path in files}
+    items.sort(key=lambda item: (place[item.path], rng.random()))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """A machine without Chromium skips the browser tests: not without saying so."""
+    stats = {
+        outcome: sum("browser" in report.keywords for report in terminalreporter.stats.get(outcome, []))
+        for outcome in ("passed", "failed", "error", "skipped")
+    }
+    ran = stats["passed"] + stats["failed"] + stats["error"]
+    terminalreporter.write_line(f"browser tests: {ran} ran, {stats['skipped']} skipped")
 
 
 @pytest.fixture(autouse=True)

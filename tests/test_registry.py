@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,8 +11,9 @@ from helpers.models import make_chat
 
 from minigpt import Tokenizer, UserError
 from minigpt import registry as database
+from minigpt.files import to_json, write_atomically
 from minigpt.model.checkpoint import load_model, read_card, save_model
-from minigpt.registry import Model, ancestry, find_models, origin
+from minigpt.registry import Model, ancestry, default_model, find_models, origin, stages_of
 
 
 @pytest.fixture
@@ -109,3 +111,48 @@ def test_the_shipped_models_are_whole():
     models = find_models(Path(__file__).parents[1] / "trained_models")
     shipped = {name: model.state() for name, model in models.items() if name.startswith("shipped/")}
     assert shipped and set(shipped.values()) == {"sound"}
+
+
+def write_card(folder: Path, name: str, saved: int = 0, finished: bool = True) -> None:
+    """A card without a model; `name` is RECIPE/STAGE, perhaps with an ending."""
+    card = {"stage": name.split("/")[1].split(".")[0].split("-")[0], "finished": finished}
+    write_atomically(folder / name / "minigpt.json", to_json(card).encode())
+    os.utime(folder / name / "minigpt.json", (saved, saved))
+
+
+def test_a_recipes_models_are_those_that_write_and_are_current(tmp_path):
+    for stage in ("pretrain", "sft", "ppo", "ppo.previous", "reward"):
+        write_card(tmp_path, f"town/{stage}")
+    write_card(tmp_path, "town/dpo", finished=False)
+    write_card(tmp_path, "other/sft")
+    (tmp_path / "town" / "notes").mkdir()
+    assert [model.folder.name for model in stages_of("town", tmp_path)] == ["ppo", "pretrain", "sft"]
+
+
+def test_the_model_to_talk_to_is_the_newest_of_ones_own_or_else_the_shipped_one(tmp_path):
+    def chosen() -> str | None:
+        model = default_model(find_models(tmp_path).values())
+        return model.name if model else None
+
+    assert chosen() is None
+    write_card(tmp_path, "shipped/reward", saved=9)
+    assert chosen() is None, "a reward model writes nothing"
+    write_card(tmp_path, "shipped/pretrain", saved=8)
+    assert chosen() == "shipped/pretrain", "one that only goes on with a text is better than none"
+    write_card(tmp_path, "shipped/sft", saved=7)
+    write_card(tmp_path, "shipped/ppo", saved=6)
+    assert chosen() == "shipped/ppo"
+    write_card(tmp_path, "town/sft", saved=2)
+    write_card(tmp_path, "town/ppo", saved=1)
+    assert chosen() == "town/sft", "the last one trained here, not the latest stage"
+    write_card(tmp_path, "town/ppo.previous", saved=3)
+    write_card(tmp_path, "town/ppo-trial", saved=4)
+    write_card(tmp_path, "town/dpo", saved=5, finished=False)
+    assert chosen() == "town/sft", "what was replaced, is a trial or is unfinished is not chosen unasked"
+
+
+def test_a_folder_that_cannot_be_read_says_why(tmp_path):
+    (tmp_path / "town" / "sft").mkdir(parents=True)
+    (tmp_path / "town" / "sft" / "minigpt.json").write_text("{", encoding="utf-8")
+    model = find_models(tmp_path)["town/sft"]
+    assert not model.card and "minigpt.json" in model.problem

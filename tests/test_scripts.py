@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 
 from minigpt.model.checkpoint import load_model, read_card
 from minigpt.recipe import RECIPES, load_recipe
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 #: Each script, and options that its help has to tell of.
@@ -161,7 +166,7 @@ MISTAKES = [
     ("run_sft.py", ["--recipe", "mine.toml", "--corpus", "columns.jsonl"], "columns.jsonl:1"),
     ("run_sft.py", ["--recipe", "mine.toml", "--init-from", "nowhere"], "holds no model"),
     ("run_sft.py", ["--recipe", "mine.toml", "--corpus", "prompts.jsonl", "--format", "prompts"], "not from prompts"),
-    ("run_sft.py", ["--recipe", "movie"], "run python run_pretrain.py --recipe movie first"),
+    ("run_sft.py", ["--recipe", "movie"], "run_pretrain.py --recipe movie first"),
     ("run_chat.py", ["--model", "nowhere"], "holds no model"),
     ("run_chat.py", ["--model", str(ROOT / "trained_models" / "shipped" / "reward")], "is a reward model"),
     ("run_chat.py", ["--model", "trained_models/mine/sft", "--top-p", "3"], "top_p is 3.0"),
@@ -197,6 +202,32 @@ def test_an_unfinished_run_is_not_thrown_away_unasked(town):
         "run_pretrain.py", "--recipe", "mine.toml", "--out", str(folder), "--steps", "1", "--restart", cwd=town
     )
     assert again.returncode == 0, again.stderr
+
+
+def test_resume_trains_a_finished_stage_again_once_its_parent_is_another(town, tmp_path):
+    """And what it printed as the next command works as it stands."""
+    shutil.copytree(town, tmp_path / "town")
+    town = tmp_path / "town"
+    sft = ("run_sft.py", "--recipe", "mine.toml", "--resume")
+    same = script(*sft, cwd=town)
+    assert same.returncode == 0 and "nothing to resume" in same.stdout, same.stderr
+    again = script("run_pretrain.py", "--recipe", "mine.toml", "--seed", "1", "--resume", "--steps", "2", cwd=town)
+    assert "nothing to resume" in again.stdout, "a first stage has no parent"
+    assert script("run_pretrain.py", "--recipe", "mine.toml", "--seed", "1", cwd=town).returncode == 0
+    models = town / "trained_models" / "mine"
+    before = read_card(models / "sft")
+    done = script(*sft, cwd=town)
+    assert done.returncode == 0, done.stderr
+    assert "is not the model that it began from: it is trained again" in done.stdout
+    assert read_card(models / "sft.previous") == before and read_card(models / "sft")["sha256"] != before["sha256"]
+    assert "nothing to resume" in script(*sft, cwd=town).stdout
+    (said,) = re.findall("^next: +(.+)$", done.stdout, re.MULTILINE)
+    assert "run_chat.py" in said and "or:" not in done.stdout, "the recipe has no [reward]"
+    told = subprocess.run(
+        [*(shlex.split(said) if os.name != "nt" else [said]), "--ask", "Where is Ada3?"], cwd=town, capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True, encoding="utf-8", timeout=300,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)

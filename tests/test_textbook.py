@@ -72,6 +72,7 @@ def test_a_plain_list_of_lines_is_one_dialogue():
     assert pairs == [(LINES[0], LINES[1]), (LINES[1], LINES[2]), (LINES[3], LINES[4])]
 
 
+@pytest.mark.slow
 def test_a_long_enough_training_learns_the_answer(chapter_folder):
     """The chapter ended with "it still cannot form a sentence"; ours answers with the line that follows in the file."""
     corpus = MovieCorpus(LINES * 4, valid_fraction=0, max_seq_len=64)

@@ -26,7 +26,7 @@ from ..model.chat_model import ChatModel
 from ..model.checkpoint import save_model
 from ..model.gpt import GPT, evaluating
 from ..model.responses import ResponseBatch, token_logprobs
-from ..run import Run
+from ..run import Run, add_data_flags
 from ..training.device import Runtime
 from .reward_metrics import RewardMetrics, comparison_metrics
 
@@ -62,6 +62,7 @@ class DirectPreference:
             )
             for comparisons in (corpus.train, corpus.valid)
         )
+        self.held_out = len(self.valid_rows.groups)
         if not self.rows.groups:
             raise UserError(f"no answer fits a context of {chat.context} tokens together with its prompt.")
 
@@ -76,8 +77,8 @@ class DirectPreference:
 
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> RewardMetrics | None:
         """How often the policy has come to prefer what people prefer."""
-        table = self.valid_rows.in_order()
-        count = min(limit or len(table), len(table))
+        table = self.valid_rows.in_order(limit)
+        count = len(table)
         if not count:
             return None
         rewards, lengths = [], []
@@ -96,7 +97,7 @@ class DirectPreference:
 
 def main() -> None:
     parser = cli.Parser(description=__doc__)
-    cli.add_data_flags(parser, "dpo")
+    add_data_flags(parser, "dpo")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     cli.add_settings_flags(parser, DPOConfig)
     cli.add_machine_flags(parser)
@@ -111,4 +112,4 @@ def main() -> None:
         save_model(run.folder, chat, run.card(parent) | state)
 
     run.train(objective, save, parent)
-    run.say_next("minigpt evaluate win-rate")
+    run.say_next(["minigpt", "evaluate", "win-rate"])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import UserError
 from ..files import write_atomically
 from ..model.chat_model import ChatModel
-from ..model.checkpoint import VALUE_HEAD
+from ..model.checkpoint import VALUE_HEAD, read_head
 
 
 class Policy(nn.Module):
@@ -41,5 +41,5 @@ def load_value_head(folder: Path, chat: ChatModel) -> Policy:
     if not (folder / VALUE_HEAD).is_file():
         raise UserError(f"{folder} has no value head; only run_ppo.py writes one.")
     policy = Policy(chat)
-    policy.value_head.load_state_dict(load_file(folder / VALUE_HEAD))
+    policy.value_head.load_state_dict(read_head(folder / VALUE_HEAD, chat.gpt.config.hidden_size))
     return policy.to(chat.device)

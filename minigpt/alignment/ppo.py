@@ -18,16 +18,16 @@ from ..config import PPOConfig
 from ..data.examples import Prompt
 from ..errors import UserError
 from ..model.gpt import evaluating
-from ..model.responses import ResponseBatch, respond, token_logprobs
-from ..model.sampling import GREEDY
+from ..model.responses import ResponseBatch, token_logprobs
 from ..training.device import Runtime
+from ..training.interrupt import stop_between_steps
 from ..training.optimizer import Optimizer
 from ..training.run_state import RunLog, RunState
-from ..training.trainer import stop_between_steps
 from . import formulas
 from .policy import Policy
+from .ppo_metrics import Evaluated, greedy_samples, headline, rollout_metrics
 from .rollout import Rollout, Task, draw_prompts, roll_out
-from .stop_rules import PolicyStats, distinct, reason_to_stop
+from .stop_rules import PolicyStats, reason_for_nothing, reason_to_stop
 
 SHOWN = 8  # held-out prompts whose greedy answers are kept
 
@@ -42,16 +42,8 @@ class PPOState(RunState):
     best_numbers: dict[str, float] | None = None
     best_step: int | None = None
     at_first: dict[str, float] | None = None
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What the policy and its reference make of a rollout, [B, R] each, as the answers were sampled."""
-
-    logprobs: Tensor
-    reference: Tensor
-    values: Tensor
-    entropies: Tensor
+    most_ended: float = 0.0
+    largest_deviation: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,7 +92,7 @@ class PPOTrainer:
             self.kl = formulas.AdaptiveKL(config.kl_coef, config.target_kl, config.horizon)
         self.state = PPOState(kl_coef=config.kl_coef)
         self.log = RunLog(folder if runtime.is_main else None)
-        self.saved_step = 0
+        self.saved_step, self.warning = 0, ""  # the warning, once training is over: why it taught nothing
 
     def fingerprint(self) -> dict[str, Any]:
         """What must not change between the parts of a resumed run."""
@@ -140,6 +132,8 @@ class PPOTrainer:
                     break
                 numbers = self.update()
                 self.log.metrics(self.here() | numbers)
+                state.most_ended = max(state.most_ended, numbers["ended"])
+                state.largest_deviation = max(state.largest_deviation, numbers["reward_deviation"])
                 bar.set_postfix_str(
                     f"reward {numbers['reward']:+.2f}, KL {numbers['kl']:.2f}, {numbers['length']:.0f} tokens,"
                     f" {numbers['episodes_per_second']:.0f} episodes/s"
@@ -150,6 +144,7 @@ class PPOTrainer:
                     self.save_state()
                 if stop:
                     raise KeyboardInterrupt
+        self.warning = reason_for_nothing(state.most_ended, state.largest_deviation, config.max_new_tokens)
         self.finish()
         return self.policy
 
@@ -176,7 +171,7 @@ class PPOTrainer:
         evaluated = self.forward(rollout)
         advantages, returns = self.advantages(rollout, evaluated)
         advantages = formulas.whiten(advantages, rollout.batch.mask)
-        numbers = self.numbers(rollout, evaluated, returns)
+        numbers = rollout_metrics(rollout, evaluated, returns, self.kl.coefficient, self.task)
         experience = Experience(rollout.batch, evaluated.logprobs, evaluated.values, advantages, returns)
         learned = [
             self.learn(experience, rows)
@@ -221,26 +216,6 @@ class PPOTrainer:
             rollout.scores, evaluated.logprobs, evaluated.reference, mask, self.kl.coefficient
         )
         return formulas.gae(rewards, evaluated.values, mask, self.config.gamma, self.config.lam)
-
-    def numbers(self, rollout: Rollout, evaluated: Evaluated, returns: Tensor) -> dict[str, float]:
-        """What is worth logging about a rollout."""
-        mask, scores, responses = rollout.batch.mask, rollout.scores, rollout.responses
-        kl = ((evaluated.logprobs - evaluated.reference) * mask).sum(1)
-        sampled = torch.tensor([logprob for response in responses for logprob in response.logprobs])
-        return {
-            "reward": float(scores.mean()),
-            "reward_deviation": float(scores.std(correction=0)),
-            "kl": float(kl.mean()),
-            "kl_coef": self.kl.coefficient,
-            "objective": float((scores - self.kl.coefficient * kl).mean()),
-            "entropy": float(formulas.masked_mean(evaluated.entropies, mask)),
-            "explained_variance": formulas.explained_variance(evaluated.values, returns, mask),
-            "length": float(mask.sum(1).float().mean()),
-            "ended": sum(response.finished for response in responses) / len(responses),
-            "distinct_2": distinct([response.text for response in responses]),
-            # How far the log-probabilities of the cached decoder are from those of the training pass.
-            "sampler_gap": float((evaluated.logprobs[mask].cpu() - sampled).abs().max()),
-        } | self.task.mean_marks(responses)
 
     def minibatches(self, update: int, epoch: int) -> list[Tensor]:
         """Every episode once, in an order of its own for each epoch."""
@@ -290,9 +265,13 @@ class PPOTrainer:
         rollout = self.roll_out(self.valid_prompts, seed=0)
         evaluated = self.forward(rollout)
         _, returns = self.advantages(rollout, evaluated)
-        numbers = self.numbers(rollout, evaluated, returns)
+        numbers = rollout_metrics(rollout, evaluated, returns, self.kl.coefficient, self.task)
         self.log.metrics(self.here() | {"valid": numbers})
-        self.keep_samples(bar, numbers)
+        if self.runtime.is_main:
+            samples = greedy_samples(self.policy, self.task, self.valid_prompts[:SHOWN], config.max_new_tokens)
+            self.log.samples(state.step, samples)
+            told = headline(numbers, len(self.valid_prompts), len(self.task.valid_prompts))
+            bar.write(f"update {state.step}: {told}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
         stats = PolicyStats(numbers["kl"], numbers["length"], numbers["ended"], numbers["distinct_2"])
         state.at_first = state.at_first or asdict(stats)
         reason = reason_to_stop(stats, PolicyStats(**state.at_first), config.max_kl, config.max_drift)
@@ -307,25 +286,13 @@ class PPOTrainer:
             state.keep_best(self.policy)
             self.save(finished=False)
 
-    def keep_samples(self, bar: tqdm[Any], numbers: dict[str, float]) -> None:
-        """The likeliest answers to a few held-out prompts, with their rewards."""
-        if not self.runtime.is_main:
-            return
-        responses = respond(self.policy.chat, self.valid_prompts[:SHOWN], self.config.max_new_tokens, GREEDY)
-        samples = [
-            {"prompt": response.turns[-1].text, "text": response.text, "reward": round(reward, 3)}
-            for response, reward in zip(responses, self.task.reward(responses), strict=True)
-        ]
-        self.log.samples(self.state.step, samples)
-        shown = ", ".join(f"{k} {v:.3f}" for k, v in numbers.items() if k in ("reward", "kl", "true_good"))
-        bar.write(f"update {self.state.step}: {shown}\n    {samples[0]['prompt']} -> {samples[0]['text']}")
-
     def save(self, finished: bool, stopped: str = "") -> None:
         if self.save_policy and self.runtime.is_main:
             card = {"finished": finished, "steps": self.state.step, "minutes": round(self.state.elapsed / 60, 2),
                     "training": asdict(self.config), "metrics": self.state.best_numbers or {},
                     "best_step": self.state.best_step}  # fmt: skip
-            self.save_policy(card | ({"stopped": stopped} if stopped else {}))
+            remarks = {"stopped": stopped, "warning": self.warning}
+            self.save_policy(card | {name: text for name, text in remarks.items() if text})
 
     def save_state(self) -> None:
         if self.folder is not None and self.runtime.is_main:

@@ -11,6 +11,7 @@ from typing import Any
 from ..data.examples import Prompt, prompts_of
 from ..data.formats import CorpusLoader
 from ..errors import UserError
+from ..lineage import GRADER
 from ..model.chat_model import ChatModel
 from ..model.checkpoint import save_model
 from ..model.responses import Response, fit_prompts
@@ -21,8 +22,6 @@ from .policy import Policy, save_value_head
 from .ppo import PPOTrainer
 from .reward_model import RewardModel, load_reward_model
 from .rollout import Marks, Reward, Task
-
-GRADER = "grader"
 
 
 def open_ppo(run: Run) -> PPOTrainer:

@@ -110,6 +110,7 @@ class RewardTraining:
         self.task = preference_task(corpus, want)
         self.rows = self._rows([*corpus.train, *extra])
         self.valid_rows = self._rows(corpus.valid)
+        self.held_out = len(self.valid_rows.groups)
         if not self.rows.groups:
             raise UserError(f"no answer fits a context of {self.chat.context} tokens together with its prompt.")
 
@@ -127,8 +128,8 @@ class RewardTraining:
 
     def evaluate(self, limit: int | None, batch_size: int, final: bool) -> RewardMetrics | None:
         """See `RewardMetrics`; every process measures all of it, for there are few judgements."""
-        table = self.valid_rows.in_order()
-        count = min(limit or len(table), len(table))
+        table = self.valid_rows.in_order(limit)
+        count = len(table)
         if not count:
             return None
         scores, targets, lengths, loss = [], [], [], 0.0

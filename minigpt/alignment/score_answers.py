@@ -11,7 +11,7 @@ from ..data.formats.prompts import prompt_of
 from ..data.formats.reading import Reading
 from ..errors import UserError
 from ..recipe import load_recipe
-from ..run import MODELS
+from ..registry import MODELS
 from ..training.device import detect
 from .reward_model import load_reward_model
 

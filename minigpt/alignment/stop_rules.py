@@ -1,4 +1,4 @@
-"""When a policy has collapsed or run away, and a PPO run had better stop."""
+"""When a policy has collapsed or run away, and a PPO run had better stop; and when a whole run has taught nothing."""
 
 from __future__ import annotations
 
@@ -36,3 +36,25 @@ def reason_to_stop(now: PolicyStats, at_first: PolicyStats, max_kl: float, max_d
     if now.distinct < at_first.distinct / max_drift:
         return f"its answers are all alike (distinct-2 fell to {now.distinct:.2f}); raise --kl-coef"
     return None
+
+
+SAME = 1e-6  # standard deviation of rewards that only rounding tells apart
+
+
+def reason_for_nothing(most_ended: float, largest_deviation: float, max_new_tokens: int) -> str:
+    """Why a whole run of PPO taught nothing, and what to try; empty if it may have taught something.
+
+    `most_ended` is the largest share of answers that came to an end in any rollout, `largest_deviation` the largest
+    standard deviation of a rollout's rewards: where all answers earn the same, none is better than expected.
+    """
+    if largest_deviation >= SAME:
+        return ""
+    if most_ended == 0:
+        return (
+            f"PPO learned nothing: in no rollout did an answer end within {max_new_tokens} tokens, so all earned the"
+            " same; raise --max-new-tokens, or train the SFT model longer."
+        )
+    return (
+        "PPO learned nothing: in every rollout all answers earned the same reward; try some answers with"
+        " run_reward.py --score, and train the reward model longer or on other comparisons."
+    )

@@ -14,13 +14,12 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from .. import cli
 from ..errors import UserError, nearest
-from .download import check_sha256, download, extract
+from .download import FAILURES, check_sha256, download, extract
 from .source import read_toml
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "corpora" / "catalogue.toml"
@@ -131,7 +130,7 @@ def fetch(entry: Entry, corpora: str | Path | None = None) -> Path:
     for source in entry.source:
         try:
             _fetch_from(source, entry, folder)
-        except (OSError, HTTPException, UserError) as error:
+        except (*FAILURES, UserError) as error:
             reasons.append(f"{source.where}: {error}")
             continue
         place = entry.locate(folder)

@@ -21,12 +21,14 @@ from .source import readable
 USER_AGENT = "minigpt-corpus-fetcher/1.0"
 CHUNK = 1 << 16  # bytes
 TIMEOUT = 30  # seconds without an answer
+#: What a download that failed raises.
+FAILURES = (OSError, http.client.HTTPException)
 
 
 def download(url: str, target: Path) -> Path:
     """Fetch `url` into `target`, going on from `target.part` where an earlier call was interrupted.
 
-    Raises OSError or HTTPException when the server cannot be reached, refuses, or stops early;
+    Raises one of FAILURES when the server cannot be reached, refuses, or stops early;
     the part file stays.
     """
     part = target.with_name(target.name + ".part")

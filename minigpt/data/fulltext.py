@@ -31,7 +31,9 @@ class FullText:
                 db.execute(INDEX.format(table=table))
                 db.execute(f"INSERT INTO {self.index} ({self.index}) VALUES ('rebuild')")
             self.indexed = True
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):  # neither the module nor its tokenizer is missing: busy, or a full disk
+                raise
             self.indexed = False
 
     def add(self, db: sqlite3.Connection, id: int, body: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .examples import Conversation, Document
+from .sampled import some_of
 from .tokenizer import Tokenizer
 from .truncation import fit
 
@@ -67,6 +68,10 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    def some(self, count: int | None) -> Rows:
+        """A sample of so many rows (see `some_of`)."""
+        return replace(self, starts=self.starts[some_of(len(self), count)])
 
     def batch(self, start: int, stop: int) -> Batch:
         index = self.starts[start:stop, None] + np.arange(self.context + 1)

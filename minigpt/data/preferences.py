@@ -18,6 +18,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from .examples import Turn
 from .packing import TensorRows
+from .sampled import some_of
 from .tokenizer import Tokenizer
 from .truncation import Fitted, fit
 
@@ -143,5 +144,6 @@ class AnswerRows:
         order = np.random.default_rng([seed, number]).permutation(len(self.groups)).tolist()
         return AnswerTable(self.groups, self.targets, order, self.pad)
 
-    def in_order(self) -> AnswerTable:
-        return AnswerTable(self.groups, self.targets, range(len(self.groups)), self.pad)
+    def in_order(self, count: int | None = None) -> AnswerTable:
+        """All of them as they come, or a sample of `count` (see `some_of`)."""
+        return AnswerTable(self.groups, self.targets, some_of(len(self.groups), count).tolist(), self.pad)

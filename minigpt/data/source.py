@@ -58,8 +58,6 @@ OFFICE = {
 HEAD = 512  # bytes that tell what a file is; a tar archive says so at byte 257
 #: What a packed file may grow to: text shrinks to a tenth, hardly ever to a 200th. Small ones may always.
 LARGEST_RATIO, ALWAYS = 200, 64 << 20
-#: Half of a pair that UTF-16 needs for one character, or the character that ends strings in C: no text holds them.
-NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 class EmptyFile(UserError):
@@ -262,11 +260,6 @@ def _alternates(raw: bytes) -> bool:
     texts of other scripts the spaces and line ends."""
     count = raw.count(0)
     return 20 * count >= len(raw) and 20 * max(raw[::2].count(0), raw[1::2].count(0)) >= 19 * count > 0
-
-
-def sound(text: str) -> tuple[str, int]:
-    """The text with U+FFFD for what no text holds (see NO_TEXT), and how often that was needed."""
-    return NO_TEXT.subn("\ufffd", text)
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -12,27 +12,20 @@ them from text, so nothing that a user types can end a turn or open another role
 from __future__ import annotations
 
 import hashlib
-import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sentencepiece
 
 from ..errors import UserError
-from .examples import ROLES
+from .tokenizer_training import BOS, EOS, PAD, ROLE_PIECES, train_pieces
 
 if TYPE_CHECKING:
     from .examples import Turn
 
-PAD, UNK, BOS, EOS = "<pad>", "<unk_piece>", "<|endoftext|>", "<|end|>"
-ROLE_PIECES = {role: f"<|{role}|>" for role in ROLES}
-#: The pieces that every vocabulary has, whatever the text: 256 bytes and the control pieces.
-NOT_LEARNED = 256 + 4 + len(ROLE_PIECES)
 
-#: SentencePiece skips longer lines; a character has at most four bytes.
-LONGEST_LINE, CHARACTERS_OF_A_LINE = 1 << 22, 1 << 20
+LARGEST_MODEL = 256 << 20  # bytes; a model of a million pieces takes a tenth of that
 
 #: The chat template once more, for Hugging Face's `apply_chat_template`.
 CHAT_TEMPLATE = (
@@ -52,14 +45,13 @@ class Tokenizer:
     def __init__(self, model: bytes, source: str = "tokenizer.model") -> None:
         try:
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
-            self._pieces.piece_to_id(PAD)  # an empty file only shows itself here
-        except (RuntimeError, IndexError):
+            ids = {piece: self._pieces.piece_to_id(piece) for piece in (PAD, BOS, EOS, *ROLE_PIECES.values())}
+            missing = [piece for piece, i in ids.items() if self._pieces.id_to_piece(i) != piece]
+        except (RuntimeError, IndexError):  # an empty file, or one that was cut off, only shows itself in use
             raise UserError(
                 f"{source} is not a SentencePiece model; name the folder that run_pretrain.py wrote."
             ) from None
         self.model = model
-        ids = {piece: self._pieces.piece_to_id(piece) for piece in (PAD, BOS, EOS, *ROLE_PIECES.values())}
-        missing = [piece for piece, i in ids.items() if self._pieces.id_to_piece(i) != piece]
         if missing:
             raise UserError(
                 f"{source} lacks the control pieces {', '.join(missing)}; train it with minigpt's Tokenizer.train."
@@ -74,48 +66,7 @@ class Tokenizer:
         With `characters`, every character that occurs is a piece of its own (line ends too) and `vocab_size`
         is ignored. Training is deterministic.
         """
-        written = io.BytesIO()
-        common: dict[str, Any] = dict(
-            model_writer=written,
-            pad_id=0, pad_piece=PAD,
-            unk_id=1, unk_piece=UNK,
-            bos_id=2, bos_piece=BOS,
-            eos_id=3, eos_piece=EOS,
-            control_symbols=list(ROLE_PIECES.values()),
-            # Text comes back exactly as it went in: no normalisation, no dummy space in front, spaces kept as they are.
-            normalization_rule_name="identity",
-            add_dummy_prefix=False,
-            remove_extra_whitespaces=False,
-            byte_fallback=True,
-            split_digits=True,
-            user_defined_symbols=["\n"],
-            character_coverage=1.0 if characters else 0.9995,
-            max_sentence_length=LONGEST_LINE,
-            num_threads=1,
-            minloglevel=2,
-        )  # fmt: skip
-        # Line ends separate the sentences that training counts in; as a piece of their own they stay what they are.
-        lines = [part for text in texts for line in text.split("\n") for part in short_lines(line)]
-        if not lines:
-            raise UserError("there is no text to train a tokenizer on; is the corpus empty?")
-        if characters:
-            alphabet = {c for line in lines for c in line} | {"\n", "\u2581"}
-            vocab_size = len(alphabet) + NOT_LEARNED
-        if vocab_size <= NOT_LEARNED:
-            raise UserError(
-                f"a vocabulary of {vocab_size} holds no words: bytes and control pieces alone are {NOT_LEARNED};"
-                " set --vocab-size higher."
-            )
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
-                model_type="char" if characters else "bpe",
-                vocab_size=vocab_size,
-                **common,
-            )
-        except RuntimeError as error:
-            raise UserError(_explain_training_error(str(error), vocab_size)) from None
-        return cls(written.getvalue())
+        return cls(train_pieces(texts, vocab_size, characters))
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
@@ -124,6 +75,8 @@ class Tokenizer:
         path = path / "tokenizer.model" if path.is_dir() else path
         if not path.is_file():
             raise UserError(f"{path} does not exist; a model folder holds its tokenizer under that name.")
+        if path.stat().st_size > LARGEST_MODEL:
+            raise UserError(f"{path} is larger than {LARGEST_MODEL >> 20} MB; that is no SentencePiece model.")
         return cls(path.read_bytes(), source=str(path))
 
     @property
@@ -180,19 +133,6 @@ class Tokenizer:
         return hashlib.sha256(self.model).hexdigest()[:16]
 
 
-def short_lines(line: str) -> Iterator[str]:
-    """A line in parts that SentencePiece takes, cut before a space where there is one: no word changes by that."""
-    start = 0
-    while len(line) - start > CHARACTERS_OF_A_LINE:
-        end = start + CHARACTERS_OF_A_LINE
-        stop = line.rfind(" ", start + 1, end)
-        stop = stop if stop > 0 else end
-        yield line[start:stop]
-        start = stop
-    if line[start:]:
-        yield line[start:]
-
-
 class TextStream:
     """Turns a stream of tokens into a stream of text that never holds half a character.
 
@@ -221,11 +161,3 @@ class TextStream:
         new = text[self.shown : ready]
         self.shown = max(self.shown, ready)
         return new
-
-
-def _explain_training_error(message: str, vocab_size: int) -> str:
-    if match := re.search(r"value <= (\d+)", message):
-        return f"the text is too small for a vocabulary of {vocab_size}; set --vocab-size to {match[1]} or less."
-    if "required_chars" in message:
-        return f"a vocabulary of {vocab_size} cannot hold the characters of this text; set --vocab-size higher."
-    return f"SentencePiece could not train a tokenizer: {message.splitlines()[-1]}"

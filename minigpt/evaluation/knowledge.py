@@ -19,10 +19,10 @@ from .. import cli
 from ..data.examples import Prompt, Turn
 from ..errors import UserError
 from ..model.chat_model import ChatModel
-from ..model.checkpoint import PREVIOUS, load_model, read_card
+from ..model.checkpoint import load_model
 from ..model.responses import respond
 from ..model.sampling import GREEDY, Sampling
-from ..run import MODELS
+from ..registry import stages_of
 from ..tinytown import Question, Town
 from ..tinytown.topics import capitalise
 from ..training.device import detect
@@ -76,12 +76,6 @@ def mark(town: Town, questions: Sequence[Question], replies: Sequence[str]) -> M
     return Marks(sum(g.right for g in grades) / len(grades), sum(g.good for g in grades) / len(grades), len(grades))
 
 
-def that_write(home: Path) -> list[Path]:
-    """The model folders in `home`, but for reward models, which only read, and for what a later run has replaced."""
-    stages = {folder: read_card(folder).get("stage") for folder in sorted(home.glob("*/"))}
-    return [f for f, stage in stages.items() if stage not in (None, "reward") and not f.name.endswith(PREVIOUS)]
-
-
 def main() -> None:
     parser = cli.Parser(description=__doc__)
     parser.add_argument("--model", action="append", metavar="FOLDER", help="model folder; may be repeated")
@@ -96,7 +90,7 @@ def main() -> None:
     if arguments.questions < 1:
         raise UserError("--questions must be at least 1.")
     town = Town()
-    folders = [Path(m) for m in arguments.model or ()] or that_write(MODELS / "tinytown")
+    folders = [Path(m) for m in arguments.model or ()] or [model.folder for model in stages_of("tinytown")]
     if not folders:
         raise UserError(
             "trained_models/tinytown holds no model; run run_pretrain.py and run_sft.py, or name one with --model."

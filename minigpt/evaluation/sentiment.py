@@ -21,10 +21,10 @@ from ..alignment.reward_metrics import bootstrap_interval
 from ..alignment.reward_model import load_reward_model
 from ..alignment.stop_rules import distinct
 from ..errors import UserError
-from ..model.checkpoint import PREVIOUS, load_model, read_card
+from ..model.checkpoint import load_model
 from ..model.responses import fit_prompts
 from ..recipe import Recipe, load_recipe
-from ..run import MODELS
+from ..registry import MODELS, stages_of
 from ..training.device import detect
 from .win_rate import answer, kl_from
 
@@ -55,8 +55,8 @@ class SentimentResult(NamedTuple):
 
 def entrants(home: Path) -> list[str]:
     """The SFT model and every policy that has grown out of it, by the names of their folders."""
-    folders = [home / "sft", *sorted(home.glob("ppo*"))]
-    return [f.name for f in folders if read_card(f).get("finished") and not f.name.endswith(PREVIOUS)]
+    names = [model.folder.name for model in stages_of(home.name, home.parent)]
+    return [*(name for name in names if name == "sft"), *(name for name in names if name.startswith("ppo"))]
 
 
 def measure_sentiment(recipe: Recipe, home: Path, device: torch.device, corpora: str | None = None) -> SentimentResult:

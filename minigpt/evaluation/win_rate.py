@@ -32,7 +32,7 @@ from ..model.gpt import evaluating
 from ..model.responses import Response, respond, response_batch, token_logprobs
 from ..model.sampling import Sampling
 from ..recipe import Recipe, load_recipe
-from ..run import MODELS
+from ..registry import MODELS
 from ..tinytown.graders import Grader
 from ..training.device import detect
 

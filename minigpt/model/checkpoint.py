@@ -13,13 +13,17 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -27,9 +31,11 @@ from ..config import ModelConfig
 from ..data.tokenizer import Tokenizer
 from ..errors import UserError
 from ..files import read_json, to_json, write_together
+from .card import CARD, read_card
 from .chat_model import ChatModel
 from .gpt import GPT
 from .hf_format import (
+    NO_WEIGHT,
     from_hugging_face,
     hugging_face_config,
     hugging_face_tokenizer,
@@ -38,10 +44,13 @@ from .hf_format import (
     tokenizer_settings,
 )
 
-WEIGHTS, CARD = "model.safetensors", "minigpt.json"
+WEIGHTS = "model.safetensors"
 HEAD = "score.weight"  # the name that Hugging Face gives the head of a model that scores
 GATE, FORMER_GATE = "gate.", "regret."  # what the parameters of a reward model's gate begin with, and once began with
 VALUE_HEAD = "value_head.safetensors"  # beside the model that PPO wrote, for those who want to look inside
+FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2")
+LAYER = re.compile(r"(?:^|\.)(?:layers|h)\.(\d{1,9})\.")
+SMALL_TABLE = 1 << 24  # numbers in a table of positions that any model may have
 PREVIOUS = ".previous"  # what the folder of a finished model is called on, once a new run has taken its place
 TRIAL = "-trial"  # what the folder of a model trained on votes ends in, unless it proves better than the one in use
 MODEL_FILES = (WEIGHTS, CARD, "config.json", "tokenizer.model", "tokenizer.json", "tokenizer_config.json")
@@ -110,18 +119,56 @@ def read_model(folder: Path, dropout: float = 0.0) -> tuple[ChatModel, dict[str,
 
 def read_gpt(folder: Path, dropout: float = 0.0) -> tuple[GPT, dict[str, Tensor]]:
     """The network alone, and its heads as in `read_model`: of any Hugging Face folder of a shape that we know."""
-    config = folder_config(folder).with_dropout(dropout)
-    weights = read_weights(folder / WEIGHTS, expected_hash=read_card(folder).get("sha256"))
-    for name in [name for name in weights if name.startswith(FORMER_GATE)]:
-        weights[GATE + name.removeprefix(FORMER_GATE)] = weights.pop(name)
+    card, config = check_folder(folder)
+    weights = read_weights(folder / WEIGHTS, expected_hash=card.get("sha256"))
+    weights = {_present_name(name): value for name, value in weights.items()}
     heads = {name: weights.pop(name) for name in list(weights) if name == HEAD or name.startswith(GATE)}
-    gpt = GPT(config)
-    try:
-        gpt.load_state_dict(from_hugging_face(weights, config))
-    except (RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{folder / WEIGHTS} does not have the shape that config.json describes ({reason}).") from None
+    gpt = GPT(config.with_dropout(dropout))
+    gpt.load_state_dict(from_hugging_face(weights, config))
     return gpt, heads
+
+
+def check_folder(folder: Path) -> tuple[dict[str, Any], ModelConfig]:
+    """The card and the shape of the model in a folder, after holding the one against its fields and the other against
+    the names and shapes in the weights' header: no tensor is read, and no memory taken for sizes that a configuration
+    only claims. Raises UserError naming the file, and the field or tensor."""
+    card, config = read_card(folder), folder_config(folder)
+    path = folder / WEIGHTS
+    found = {_present_name(name): shape for name, shape in tensor_shapes(path).items() if not NO_WEIGHT.fullmatch(name)}
+    numbers = {int(match[1]) for name in found if (match := LAYER.search(name))}
+    layers = max(numbers, default=-1) + 1
+    if layers != config.num_hidden_layers:
+        raise _misshapen(path, f"it has {layers} layers, config.json says {config.num_hidden_layers}")
+    with torch.device("meta"):
+        # With few positions: the tables of the rotary ones are no weights, and of no size that the header confirms.
+        learned = config.architecture == "gpt2"
+        short = config if learned else replace(config, max_position_embeddings=min(8, config.max_position_embeddings))
+        expected = to_hugging_face(GPT(short).state_dict(), config)
+    wanted = {name: list(value.shape) for name, value in expected.items()}
+    width = config.hidden_size
+    heads = {HEAD: [1, width], f"{GATE}weight": [1, width], f"{GATE}bias": [1]}
+    for name in sorted({*wanted, *found}):
+        if name not in found:
+            raise _misshapen(path, f"{name} is missing")
+        if name not in wanted | heads:
+            raise _misshapen(path, f"{name} belongs to no part of it")
+        if found[name] != (wanted | heads)[name]:
+            raise _misshapen(path, f"{name} is {found[name]}, not {(wanted | heads)[name]}")
+    size = sum(math.prod(shape) for shape in found.values())
+    if not learned and config.max_position_embeddings * config.head_dim > max(SMALL_TABLE, size):
+        raise UserError(
+            f"{folder / 'config.json'}: max_position_embeddings is {config.max_position_embeddings}; the angles of so"
+            " many positions would take more memory than the model."
+        )
+    return card, config
+
+
+def _misshapen(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} does not have the shape that config.json describes ({reason}).")
+
+
+def _present_name(name: str) -> str:
+    return GATE + name.removeprefix(FORMER_GATE) if name.startswith(FORMER_GATE) else name
 
 
 def folder_config(folder: Path) -> ModelConfig:
@@ -129,11 +176,6 @@ def folder_config(folder: Path) -> ModelConfig:
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} holds no model (no config.json); name a folder that a run_*.py script wrote.")
     return read_config(folder / "config.json")
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The card of a model folder; empty for a folder that somebody else wrote."""
-    return read_json(folder / CARD) if (folder / CARD).is_file() else {}
 
 
 def make_room(folder: Path) -> Path:
@@ -148,42 +190,83 @@ def make_room(folder: Path) -> Path:
 def read_weights(path: Path, expected_hash: str | None = None) -> dict[str, Tensor]:
     """The tensors of a safetensors file, as float32, after checking the file's SHA-256 if one is expected. Where the
     file is not there, those of the shards that an index beside it names: so Hugging Face writes large models."""
-    index = path.with_name(f"{path.name}.index.json")
-    if not path.is_file() and index.is_file():
-        return read_shards(index)
-    if not path.is_file():
-        pickled = sorted(file.name for file in path.parent.glob("*.bin"))
-        reason = (
-            f"{pickled[0]} beside it is a pickle, which can run code; save the model as safetensors"
-            if pickled
-            else "the model folder is incomplete"
-        )
-        raise UserError(f"{path} does not exist; {reason}.")
-    if expected_hash and file_hash(path) != expected_hash:
+    files = weight_files(path)
+    if expected_hash and files == [path] and file_hash(path) != expected_hash:
         raise UserError(
             f"{path} is not the file that {CARD} vouches for (SHA-256 differs); train or copy the model again."
         )
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        with readable_tensors(file):
+            tensors |= load_file(file)
+    return {name: value.float() for name, value in tensors.items()}
+
+
+def tensor_shapes(path: Path) -> dict[str, list[int]]:
+    """The names and shapes in the header of a safetensors file, or of its shards. Raises UserError as `read_weights`
+    does, and for tensors that hold no floating-point numbers."""
+    shapes: dict[str, list[int]] = {}
+    for file in weight_files(path):
+        with readable_tensors(file), safe_open(file, "pt") as opened:
+            for name in opened.keys():  # noqa: SIM118
+                part = opened.get_slice(name)
+                if part.get_dtype() not in FLOATS and not NO_WEIGHT.fullmatch(name):
+                    raise UserError(f"{file}: {name} holds {part.get_dtype()}, not floating-point numbers.")
+                shapes[name] = part.get_shape()
+    return shapes
+
+
+@contextmanager
+def readable_tensors(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong when a safetensors file is read into a sentence."""
     try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
+        yield
+    except (SafetensorError, OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError) as error:
         raise UserError(f"{path} is not a safetensors file ({error}); other checkpoint formats are not read.") from None
-    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
 
 
-def read_shards(index: Path) -> dict[str, Tensor]:
-    """The tensors of all files that an index names. Raises UserError if one is missing, or is not what it says."""
+def read_head(path: Path, width: int) -> dict[str, Tensor]:
+    """weight [1, width] and bias [1] of a head in a file of its own. Raises UserError for anything else."""
+    shapes, wanted = tensor_shapes(path), {"weight": [1, width], "bias": [1]}
+    if shapes != wanted:
+        raise UserError(f"{path} holds {str(shapes)[:200]}, not {wanted}; it belongs to another model.")
+    return read_weights(path)
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The file itself, or its shards. Raises UserError where neither is there."""
+    index = path.with_name(f"{path.name}.index.json")
+    if path.is_file():
+        return [path]
+    if index.is_file():
+        return shards(index)
+    pickled = sorted(file.name for file in path.parent.glob("*.bin"))
+    reason = (
+        f"{pickled[0]} beside it is a pickle, which can run code; save the model as safetensors"
+        if pickled
+        else "the model folder is incomplete"
+    )
+    raise UserError(f"{path} does not exist; {reason}.")
+
+
+def shards(index: Path) -> list[Path]:
+    """All files that an index names. Raises UserError if one is missing, or holds other tensors than it says."""
     content = read_json(index)
     files = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(files, dict) or not all(
         isinstance(file, str) and file == Path(file).name and file.endswith(".safetensors") for file in files.values()
     ):
         raise UserError(f"{index}: weight_map must name a .safetensors file of this folder for each tensor.")
-    tensors: dict[str, Tensor] = {}
-    for file in sorted(set(files.values())):
-        tensors |= read_weights(index.with_name(file))
-    if differing := sorted(files.keys() ^ tensors.keys()):
+    found = [index.with_name(file) for file in sorted(set(files.values()))]
+    names: set[str] = set()
+    for file in found:
+        if not file.is_file():
+            raise UserError(f"{file} does not exist; the model folder is incomplete.")
+        with readable_tensors(file), safe_open(file, "pt") as opened:
+            names |= set(opened.keys())
+    if differing := sorted(files.keys() ^ names):
         raise UserError(f"{index}: {differing[0]} is in the index or in the shards only; copy the whole model again.")
-    return tensors
+    return found
 
 
 def file_hash(path: Path) -> str:

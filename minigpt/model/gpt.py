@@ -20,69 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import ModelConfig
-
-
-class KVCache:
-    """Keys and values of the tokens already read, so that each new token costs one forward step.
-
-    Memory is taken once: `capacity` positions for each of `rows` rows. `length` counts the positions in use.
-    """
-
-    def __init__(self, config: ModelConfig, rows: int, capacity: int, device: torch.device, dtype: torch.dtype) -> None:
-        shape = (config.num_hidden_layers, rows, config.num_key_value_heads, capacity, config.head_dim)
-        self.keys = torch.zeros(shape, device=device, dtype=dtype)
-        self.values = torch.zeros(shape, device=device, dtype=dtype)
-        self.capacity = capacity
-        self.length = 0
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store keys and values [B, K, T, D] of one layer; returns all of that layer's [B, K, S, D].
-
-        `length` moves on only when the whole model has read the tokens (see `GPT.hidden_states`).
-        """
-        end = self.length + keys.size(2)
-        self.keys[layer, :, :, self.length : end] = keys
-        self.values[layer, :, :, self.length : end] = values
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
-
-    def select(self, rows: Tensor) -> None:
-        """Keep these rows, in this order; a row may be taken more than once (beam search)."""
-        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
-
-
-def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
-    """[T, S], True where a query may look: at itself and before. The last query is the last key."""
-    return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
-
-
-def packed_mask(segments: Tensor) -> Tensor:
-    """[B, 1, T, T] for rows that hold several texts: causal, and never from one segment into another.
-
-    `segments` [B, T] numbers the text that each token belongs to.
-    """
-    length = segments.size(1)
-    same = segments[:, None, :, None] == segments[:, None, None, :]
-    return same & causal_mask(length, length, segments.device)
-
-
-def packed_positions(segments: Tensor) -> Tensor:
-    """[B, T]: how far each token stands from the beginning of its own text."""
-    index = torch.arange(segments.size(1), device=segments.device).expand_as(segments)
-    first = torch.ones_like(segments, dtype=torch.bool)
-    first[:, 1:] = segments[:, 1:] != segments[:, :-1]
-    return index - torch.where(first, index, 0).cummax(dim=1).values
-
-
-def padded_mask(real: Tensor, queries: int) -> Tensor:
-    """[B, 1, T, S] for rows padded on the left: causal, and padding is never looked at.
-
-    `real` [B, S] is False on padding; the last `queries` positions ask. A padding position may see itself:
-    a softmax over nothing would be NaN, and what padding computes is never read.
-    """
-    keys = real.size(1)
-    causal = causal_mask(queries, keys, real.device)
-    itself = causal & ~causal.tril(-1 + keys - queries)
-    return (causal & real[:, None, None, :]) | itself
+from .kv_cache import KVCache
+from .masks import causal_mask, packed_mask, packed_positions
 
 
 def explicit_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..config import ModelConfig
-from ..data.tokenizer import BOS, CHAT_TEMPLATE, EOS, PAD, UNK, Tokenizer
+from ..config import ModelConfig, check_value
+from ..data.tokenizer import CHAT_TEMPLATE, Tokenizer
+from ..data.tokenizer_training import BOS, EOS, PAD, UNK
 from ..errors import UserError
 from ..files import read_json
 
@@ -97,10 +99,22 @@ NEUTRAL: dict[str, dict[str, tuple[Any, ...]]] = {
     },
 }
 EITHER: dict[str, tuple[Any, ...]] = {"quantization_config": (None, {}), "auto_map": (None, {})}
-QWEN3_SHAPE = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
-    "intermediate_size", "max_position_embeddings",
-)  # fmt: skip
+FIELDS = {one.name: one for one in fields(ModelConfig)}
+#: Our fields and theirs.
+SHAPES: dict[str, dict[str, str]] = {
+    "qwen3": {name: name for name in FIELDS if name not in ("architecture", "norm_eps", "dropout")}
+    | {"norm_eps": "rms_norm_eps"},
+    "gpt2": {
+        "vocab_size": "vocab_size",
+        "hidden_size": "n_embd",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+        "intermediate_size": "n_inner",
+        "max_position_embeddings": "n_positions",
+        "norm_eps": "layer_norm_epsilon",
+    },
+}
+DEFAULTS = {"n_inner": None, "layer_norm_epsilon": 1e-5}  # theirs that may be missing; n_inner is 4 times n_embd
 
 
 def read_config(path: Path) -> ModelConfig:
@@ -116,38 +130,31 @@ def read_config(path: Path) -> ModelConfig:
         told = ", ".join(f"{name} {str(value)[:60]}" for name, value in odd.items())
         raise UserError(f"{path}: this model differs from ours in {told}; it cannot be read.")
 
-    def number(name: str, default: Any = None, whole: bool = True, source: dict[str, Any] = c) -> Any:
-        value = source.get(name)
-        value = default if value is None else value
+    source = dict(c)
+    if kind == "qwen3":
+        source["rope_theta"] = (c.get("rope_parameters") or {}).get("rope_theta", c.get("rope_theta"))
+    shape: dict[str, Any] = {"architecture": kind}
+    for ours, theirs in SHAPES[kind].items():
+        value = source.get(theirs)
+        if value is None and theirs in DEFAULTS:
+            continue
         if value is None:
-            raise UserError(f"{path}: {name} is missing; the file is not a whole {kind} config.")
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not 0 < value < 2**31:
-            wanted = "a whole number" if whole else "a number"
-            raise UserError(f"{path}: {name} is {str(value)[:60]}; it must be {wanted} above 0.")
-        return value
-
+            raise UserError(f"{path}: {theirs} is missing; the file is not a whole {kind} config.")
+        try:
+            check_value(FIELDS[ours], value, theirs)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+        shape[ours] = value
     if kind == "gpt2":
-        width, heads = number("n_embd"), number("n_head")
+        width, heads = shape["hidden_size"], shape["num_attention_heads"]
         if width % heads:
             raise UserError(f"{path}: n_embd {width} cannot be cut into {heads} heads (n_head).")
-        return ModelConfig(
-            architecture="gpt2",
-            vocab_size=number("vocab_size"),
-            hidden_size=width,
-            num_hidden_layers=number("n_layer"),
-            num_attention_heads=heads,
-            num_key_value_heads=heads,
-            head_dim=width // heads,
-            intermediate_size=number("n_inner", 4 * width),
-            max_position_embeddings=number("n_positions"),
-            norm_eps=number("layer_norm_epsilon", 1e-5, whole=False),
-        )
-    return ModelConfig(
-        architecture="qwen3",
-        rope_theta=number("rope_theta", c.get("rope_theta"), whole=False, source=c.get("rope_parameters") or {}),
-        norm_eps=number("rms_norm_eps", whole=False),
-        **{name: number(name) for name in QWEN3_SHAPE},
-    )
+        shape |= {"num_key_value_heads": heads, "head_dim": width // heads}
+        shape = {"intermediate_size": 4 * width, "norm_eps": DEFAULTS["layer_norm_epsilon"]} | shape
+    try:
+        return ModelConfig(**shape)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
 def _unsupported(kind: str, c: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import platform
 import random
@@ -114,6 +115,10 @@ def detect(device: str = "auto", dtype: str = "auto") -> Runtime:
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
     if world > 1 and not dist.is_initialized():
+        # Defaults of this module's functions hold the process group of the moment when it is first imported, which
+        # optimizers do. A group held so outlives `leave_processes`, and its threads then meet an interpreter that is
+        # gone: "terminate called without an active exception". Imported before there is a group, they hold none.
+        importlib.import_module("torch.distributed.nn.functional")
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     if dtype == "auto":
         dtype = "bf16" if _fast_bf16(chosen) else "fp32"

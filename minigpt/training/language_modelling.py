@@ -42,6 +42,7 @@ class LanguageModelling:
         self.model, self.runtime = chat.gpt, runtime
         self.rows = make_rows(corpus.train, chat.tokenizer, chat.context)
         self.valid_rows = make_rows(corpus.valid, chat.tokenizer, chat.context)
+        self.held_out = len(self.valid_rows.in_order())
         self.hidden_states = runtime.compiled(chat.gpt.hidden_states) if compiled else chat.gpt.hidden_states
         is_chat = isinstance(self.rows, ConversationRows)
         self.chat = ChatModel(chat.gpt, chat.tokenizer, is_chat, getattr(corpus, "max_turns", None))
@@ -88,13 +89,13 @@ def measure_perplexity(
     batch_size: int = 16,
     overlap: int = 0,
 ) -> Perplexity | None:
-    """Score the first `limit` rows (all by default); None if there are none. Rows are shared among the processes.
+    """Score the rows, or a fixed random sample of `limit`; None if there are none. Rows are shared among the processes.
 
     With `overlap`, each row of running text begins with that many tokens of the row before, as context that is
     not scored again: a token in the middle of a document is then never judged without context.
     """
-    table = rows.in_order(overlap)
-    count = min(limit or len(table), len(table))
+    table = rows.in_order(overlap).some(limit)
+    count = len(table)
     if not count:
         return None
     lengths = byte_lengths(chat.tokenizer)

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..files import write_atomically
 from ..model.checkpoint import read_card
-from .run_state import METRICS, read_log
+from .run_state import METRICS, of_how_many, read_log
 
 CURVE = "curve.png"
 #: The panels of PPO's picture: title, and the numbers drawn in it.
@@ -49,19 +51,18 @@ def picture(folder: Path, rows: int = 1, columns: int = 1, size: tuple[float, fl
 
 
 def draw_losses(ax: Any, folder: Path) -> None:
-    """Training loss at every step, raw and smoothed with its elbow marked, and validation loss, over tokens."""
+    """Training loss at every step, raw and smoothed, and validation loss, over tokens."""
     rows = [row for row, _ in read_log(folder / METRICS)]
     train = [(row["tokens"], row["train_loss"]) for row in rows if "train_loss" in row]
     valid = [(row["tokens"], row["valid"]["loss"]) for row in rows if "valid" in row]
     if train:
         tokens, losses = zip(*train, strict=True)
         ax.plot(tokens, losses, color="tab:blue", alpha=0.25, linewidth=0.8)
-        smoothed = smooth(losses)
-        ax.plot(tokens, smoothed, color="tab:blue", label="training (smoothed)")
-        if (bend := elbow(tokens, smoothed)) is not None:
-            ax.plot(tokens[bend], smoothed[bend], "v", color="tab:red", label=f"elbow at {smoothed[bend]:.2f}")
+        ax.plot(tokens, smooth(losses), color="tab:blue", label="training (smoothed)")
     if valid:
-        ax.plot(*zip(*valid, strict=True), "o-", color="tab:orange", label="validation")
+        some = next((row["valid_rows"] for row in rows if "valid_rows" in row), None)
+        label = f"validation ({of_how_many(*some)} rows)" if some else "validation"
+        ax.plot(*zip(*valid, strict=True), "o-", color="tab:orange", label=label)
     ax.set(xlabel="tokens read", ylabel="loss (nats)")
     ax.xaxis.set_major_formatter(_engineering())
     ax.legend()
@@ -123,23 +124,17 @@ def plot_ppo(folder: Path, title: str) -> Path:
     return folder / CURVE
 
 
-def elbow(x: Sequence[float], y: Sequence[float]) -> int | None:
-    """Where a falling curve turns from steep to flat: the point farthest below the chord from its first point to its
-    last, with both axes scaled to lengths of 1 (Satopää et al. 2011, "Finding a 'Kneedle' in a Haystack").
-
-    None for a curve that does not fall, or that nowhere lies below its chord.
-    """
-    if len(x) < 3 or y[-1] >= y[0] or x[-1] <= x[0]:
-        return None
-    below = [(y[0] - b) / (y[0] - y[-1]) - (a - x[0]) / (x[-1] - x[0]) for a, b in zip(x, y, strict=True)]
-    farthest = max(range(len(below)), key=below.__getitem__)
-    return farthest if below[farthest] > 0 else None
-
-
-def smooth(values: tuple[float, ...], weight: float = 0.95) -> list[float]:
-    """An exponential moving average that starts unbiased: the first values weigh as much as there are of them."""
-    mean, total, out = 0.0, 0.0, []
-    for value in values:
-        mean, total = weight * mean + (1 - weight) * value, weight * total + (1 - weight)
-        out.append(mean / total)
-    return out
+def smooth(values: Sequence[float]) -> list[float]:
+    """The trend of a noisy curve: at each point the straight line that fits the points around it best, as many before
+    as after. A mean of past values would come late, and so show a falling training loss too high."""
+    count = len(values)
+    at = np.arange(count)
+    # A window is a twelfth of the run or so. It starts small, where the curve is steepest, and ends one-sided.
+    half = np.minimum(max(2, count // 25), at)
+    first, stop = at - half, np.minimum(at + half + 1, count)
+    size, middle = stop - first, (first + stop - 1) / 2
+    sums, moments = (np.concatenate([[0.0], np.cumsum(part)]) for part in (values, at * np.asarray(values)))
+    mean = (sums[stop] - sums[first]) / size
+    spread = np.maximum(size * (size**2 - 1) / 12, 0.5)  # the squared distances from the middle, summed
+    slope = (moments[stop] - moments[first] - size * middle * mean) / spread
+    return (mean + np.where(size > 1, slope, 0) * (at - middle)).tolist()

@@ -71,6 +71,16 @@ class RunState:
         self.best = {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
+def saved_fingerprint(folder: Path) -> dict[str, Any]:
+    """What the unfinished run in a folder says must not change (see `RunState.save`); empty if it cannot be read."""
+    try:
+        with safe_open(folder / STATE, "pt") as file:
+            found = json.loads((file.metadata() or {})["fingerprint"])
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 @dataclass
 class TrainingState(RunState):
     """Where the Trainer stands."""
@@ -157,3 +167,8 @@ def read_log(path: Path) -> list[tuple[dict[str, Any], str]]:
         except ValueError:
             continue
     return rows
+
+
+def of_how_many(some: int, total: int) -> str:
+    """`64 of 812`, or `all 40`."""
+    return f"{some:,} of {total:,}" if some < total else f"all {total:,}"

@@ -7,91 +7,25 @@ for bit on a CPU. A run of so many minutes also depends on the clock.
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from ..config import TrainingConfig
 from ..errors import UserError
-from ..model.chat_model import ChatModel
 from .device import Runtime, seed_everything
+from .interrupt import stop_between_steps
+from .objective import Batch, Objective, Rows, Scores, Table
 from .optimizer import Optimizer, rate_at
-from .run_state import RunLog, TrainingState
+from .run_state import RunLog, TrainingState, of_how_many
 
 CPU_TOKENS = 2048  # a forward pass of about this many tokens stays in a CPU's caches
-
-
-class Scores(Protocol):
-    """A measurement on held-out rows, with a sentence as str."""
-
-    @property
-    def loss(self) -> float: ...
-
-    def as_dict(self) -> dict[str, Any]: ...
-
-
-class Batch(Protocol):
-    """Some rows of a table. `inputs` has one entry a row, tokens inside."""
-
-    inputs: Tensor
-
-    def num_targets(self) -> int:
-        """What the summed loss is divided by."""
-
-    def rows(self, part: slice) -> Self: ...
-
-    def to(self, device: torch.device) -> Self: ...
-
-
-class Table(Protocol):
-    """The rows of one epoch, in order."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, start: int, stop: int) -> Any: ...
-
-
-class Rows(Protocol):
-    """What there is to learn from: a table for each epoch, a function of (number, seed) alone."""
-
-    token_count: int
-
-    def epoch(self, number: int, seed: int) -> Table: ...
-
-
-class Objective(Protocol):
-    """What a run is after. Language modelling is the one behind pre-training and SFT; the reward model and DPO have
-    their own, and the loop stays the same."""
-
-    @property
-    def model(self) -> nn.Module:
-        """What is trained."""
-
-    @property
-    def chat(self) -> ChatModel:
-        """The language model in it, with its tokenizer."""
-
-    @property
-    def rows(self) -> Rows:
-        """What there is to learn from, in batches that `loss` understands."""
-
-    def loss(self, batch: Any) -> Tensor:
-        """The loss summed over what counts in `batch`."""
-
-    def evaluate(self, limit: int | None, batch_size: int, final: bool) -> Scores | None:
-        """Scores of the validation rows (the first `limit`, `batch_size` to a forward pass); None if nothing is held
-        out. `final` is the measurement that goes into the card."""
-
-    def finish(self) -> None:
-        """What remains to be done with the trained model before it is saved."""
 
 
 class TrainingResult(NamedTuple):
@@ -278,12 +212,13 @@ class Trainer:
             return
         state.valid_loss = scores.loss
         state.valid_losses.append((state.step, scores.loss))
-        self.log.metrics(self.here() | {"valid": scores.as_dict()})
+        rows = (min(config.evaluation_rows, self.objective.held_out), self.objective.held_out)
+        self.log.metrics(self.here() | {"valid": scores.as_dict(), "valid_rows": rows})
         if self.runtime.is_main and self.sample:
             samples = self.sample()
             self.log.samples(state.step, samples)
             shown = "".join(f"\n    {s['prompt']} -> {s['text']}" for s in samples[:1])
-            bar.write(f"step {state.step:,}: {scores}{shown}")
+            bar.write(f"step {state.step:,}: {scores}, on {of_how_many(*rows)} validation rows{shown}")
         if scores.loss < state.best_loss:
             state.best_loss = scores.loss
             state.keep_best(self.model)
@@ -295,7 +230,7 @@ class Trainer:
         return {"step": self.state.step, **total, "tokens": self.state.tokens, "seconds": round(self.state.elapsed, 2)}
 
     def evaluate(self, limit: int | None = None, final: bool = False) -> Scores | None:
-        """Scores of the validation rows, or of the first `limit` of them; None if the corpus holds out nothing."""
+        """Scores of the validation rows, or of `limit` of them; None if the corpus holds out nothing."""
         return self.objective.evaluate(limit, 2 * self.micro_batch, final)
 
     def save(self, scores: Scores | None, finished: bool = False) -> None:
@@ -318,25 +253,3 @@ class Trainer:
         if self.folder is not None and self.runtime.is_main:
             self.state.save(self.folder, self.model, self.optimizer, self.fingerprint())
             self.saved_step = self.state.step
-
-
-@contextlib.contextmanager
-def stop_between_steps() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a wish that the loop grants between two steps; a second one stops at once."""
-    asked = False
-
-    def ask(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-
-    try:
-        before = signal.signal(signal.SIGINT, ask)
-    except ValueError:  # not the main thread: whoever runs us there decides about signals
-        yield lambda: False
-        return
-    try:
-        yield lambda: asked
-    finally:
-        signal.signal(signal.SIGINT, before)

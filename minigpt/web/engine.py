@@ -18,9 +18,10 @@ from queue import Empty, SimpleQueue
 import torch
 from torch import Tensor
 
-from ..model.generate import Reader, choose, uniforms
+from ..model.generate import choose, uniforms
 from ..model.gpt import GPT, evaluating
-from ..model.sampling import Sampling
+from ..model.reader import Reader
+from ..model.sampling import NEVER, Sampling
 
 log = logging.getLogger("minigpt.web")
 
@@ -237,15 +238,19 @@ class Engine:
         """One token for each row; rows that end with it leave before the model reads on."""
         assert self._reader is not None
         tokens = torch.empty(len(self._rows), dtype=torch.long)
+        logprobs = torch.empty(len(self._rows))
         for sampling, members in self._by_sampling().items():
             rows = torch.tensor(members)
             logits = self._reader.logits if len(members) == len(self._rows) else self._reader.logits[rows]
             chosen = [self._rows[i] for i in members]
             uniform = torch.stack([row.uniform[row.written] for row in chosen])
-            tokens[rows] = choose(logits, [row.history for row in chosen], sampling, uniform)[0].cpu()
+            drawn = choose(logits, [row.history for row in chosen], sampling, uniform)
+            tokens[rows], logprobs[rows] = drawn[0].cpu(), drawn[1].cpu()
         ends: dict[int, Ended] = {}
         for i, (row, token) in enumerate(zip(self._rows, tokens.tolist(), strict=True)):
-            if end := row.take(self._describe(i, token, row.ticket.job.top)):
+            if logprobs[i] == NEVER:  # no token may follow
+                ends[i] = Ended("length")
+            elif end := row.take(self._describe(i, token, row.ticket.job.top)):
                 ends[i] = end
         alive = [i for i in range(len(self._rows)) if i not in ends]
         self._drop(ends)

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ..data.tokenizer import Tokenizer
+from ..model.beam import Hypothesis, beam_search
 from ..model.chat_model import ChatModel
-from ..model.generate import Hypothesis, beam_search
 from ..model.gpt import GPT, evaluating
 
 LONGEST_CHARACTER = 4  # bytes, in UTF-8
@@ -155,7 +155,7 @@ def _sentence(strongest: Sequence[dict[str, Any] | None], tokens: Sequence[dict[
 
 
 def grow_beam(chat: ChatModel, prompt: Sequence[int], max_tokens: int, **options: Any) -> dict[str, Any]:
-    """A beam search as a tree. `options` as in `minigpt.model.generate.beam_search`; node 0 is the end of the prompt.
+    """A beam search as a tree. `options` as in `minigpt.model.beam.beam_search`; node 0 is the end of the prompt.
 
     A node is "best" on the way to the best answer, "ended" where another answer ends, "kept" on the way to another
     one, and "dropped" where nothing that followed stayed in the beam.

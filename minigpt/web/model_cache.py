@@ -1,4 +1,4 @@
-"""The cache: which models there are on disk, and those of them that are in memory.
+"""The model cache: which models there are on disk, and those of them that are in memory.
 
 A model's name is RECIPE/FOLDER as found by looking into the models' folder. What a client sends is only ever compared
 with the names found there, so it can never become a path.
@@ -20,40 +20,23 @@ from ..config import ModelConfig
 from ..data.tokenizer import Tokenizer
 from ..errors import UserError
 from ..model.chat_model import ChatModel
-from ..model.checkpoint import CARD, load_model, read_card
+from ..model.checkpoint import load_model
 from ..model.gpt import GPT
 from ..model.hf_format import read_config
+from ..registry import Model, default_model, model_names, read_model
 from .engine import Engine
 from .errors import ApiError, as_api_error, busy
 
 log = logging.getLogger("minigpt.web")
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
-CHATTY_STAGES = ("ppo", "dpo", "sft")
-SHIPPED = "shipped"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A finished model folder. `signature` changes when it is trained anew."""
+@dataclass(frozen=True, kw_only=True)
+class Entry(Model):
+    """A finished model folder, and its shape."""
 
-    name: str
-    folder: Path
-    card: dict[str, Any]
     config: ModelConfig
-    signature: tuple[int, int]
-
-    @property
-    def stage(self) -> str:
-        return str(self.card.get("stage", "pretrain"))
-
-    @property
-    def recipe(self) -> str:
-        return self.name.split("/")[0]
-
-    @property
-    def chats(self) -> bool:
-        return self.stage != "reward"
 
 
 @dataclass
@@ -122,44 +105,31 @@ class ModelCache:
 
     def entries(self) -> dict[str, Entry]:
         """All finished models, by name. Folders that cannot be read, or that lead elsewhere, are left out."""
-        names = [f"{path.parts[-3]}/{path.parts[-2]}" for path in sorted(self.folder.glob(f"*/*/{CARD}"))]
-        return {name: entry for name in names if (entry := self.entry(name)) is not None}
+        return {name: entry for name in model_names(self.folder) if (entry := self.entry(name)) is not None}
 
     def entry(self, name: str) -> Entry | None:
         """The finished model of that name; None if there is none, or as `entries` leaves it out."""
         folder = self.folder / name
         if not re.fullmatch(f"{NAME}/{NAME}", name) or folder.resolve() != self.folder.resolve() / name:
             return None
-        try:
-            entry = self._read(name, folder)
-        except (UserError, OSError):
+        model = read_model(name, folder)
+        if not model.finished:
             return None
-        return entry if entry.card.get("finished") else None
-
-    def _read(self, name: str, folder: Path) -> Entry:
-        """A folder's card and shape; read again only if it was written again."""
-        status = (folder / CARD).stat()
-        signature = (status.st_mtime_ns, status.st_size)
         known = self._read_before.get(name)
-        if known is None or known.signature != signature:
-            card = read_card(folder)
-            if not isinstance(card, dict):
-                raise UserError(f"{folder / CARD} is not a card.")
-            known = Entry(name, folder, card, read_config(folder / "config.json"), signature)
-            self._read_before[name] = known
+        if known is None or known.saved != model.saved:
+            try:
+                config = read_config(folder / "config.json")
+            except (UserError, OSError):
+                return None
+            known = self._read_before[name] = Entry(**vars(model), config=config)
         return known
 
     def default(self, entries: dict[str, Entry]) -> str | None:
-        """The model to talk to if none is named: the newest that was trained here to answer, else the shipped one."""
+        """The model to talk to if none is named: the server's, if it was given one, else the registry's choice."""
         if self.default_model in entries:
             return self.default_model
-        able = [e for e in entries.values() if e.stage in CHATTY_STAGES and e.name.split("/")[1] == e.stage]
-        own = [e for e in able if e.recipe != SHIPPED]
-        if own:
-            return max(own, key=lambda e: e.signature[0]).name
-        shipped = sorted((e for e in able), key=lambda e: CHATTY_STAGES.index(e.stage))
-        chatting = [e.name for e in entries.values() if e.chats]
-        return shipped[0].name if shipped else chatting[0] if chatting else None
+        chosen = default_model(entries.values())
+        return chosen.name if chosen else None
 
     def find(self, name: str | None) -> Entry:
         """The entry of that name, or the default one. Raises ApiError 404 if there is none."""
@@ -177,7 +147,7 @@ class ModelCache:
         if self.closing:
             raise ApiError(503, "shutting_down", "The server is shutting down.", retry_after=10)
         entry = self.find(name)
-        if not entry.chats:
+        if not entry.writes:
             raise ApiError(400, "bad_value", "This is a reward model: it scores answers and writes none.", "model")
         if loaded := self._ready(entry):
             return loaded
@@ -189,7 +159,7 @@ class ModelCache:
     def _ready(self, entry: Entry) -> Loaded | None:
         with self._lock:
             loaded = self._loaded.get(entry.name)
-            if loaded is None or loaded.entry.signature != entry.signature:
+            if loaded is None or loaded.entry.saved != entry.saved:
                 return None
             self._loaded.move_to_end(entry.name)
             return loaded
@@ -218,9 +188,9 @@ class ModelCache:
         key = f"{kind}:{entry.name}"
         with self._loading:
             signature, value = self._extras.get(key, (None, None))
-            if signature != entry.signature:
+            if signature != entry.saved:
                 value = load(entry.folder)
-                self._extras[key] = (entry.signature, value)
+                self._extras[key] = (entry.saved, value)
                 while len(self._extras) > self.loaded_models:
                     self._extras.popitem(last=False)
             return value

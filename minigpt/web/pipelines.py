@@ -89,7 +89,7 @@ class Pipelines:
         if name is None:
             if not able:
                 raise ApiError(404, "model_not_found", f"There is no {kind} model yet; {command} trains one.")
-            name = max(able, key=lambda entry: (not entry.name.endswith(PREVIOUS), entry.signature[0])).name
+            name = max(able, key=lambda entry: (not entry.name.endswith(PREVIOUS), entry.saved[0])).name
         elif name not in [entry.name for entry in able]:
             raise ApiError(404, "model_not_found", f"There is no {kind} model of that name.", "model")
         reward = self.service.scorer.reward(name)

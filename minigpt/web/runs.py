@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..model.checkpoint import CARD, read_card
+from ..registry import model_names
 from ..training.run_state import METRICS, SAMPLES
 from .errors import ApiError
 from .model_cache import NAME
@@ -65,11 +66,9 @@ class Runs:
     def _folders(self) -> dict[str, Path]:
         root = self.folder.resolve()
         found = {}
-        for path in sorted(self.folder.glob("*/*")):
-            name = f"{path.parent.name}/{path.name}"
-            known = (path / METRICS).is_file() or (path / CARD).is_file()
-            if known and re.fullmatch(f"{NAME}/{NAME}", name) and path.resolve() == root / name:
-                found[name] = path
+        for name in model_names(self.folder):
+            if re.fullmatch(f"{NAME}/{NAME}", name) and (self.folder / name).resolve() == root / name:
+                found[name] = self.folder / name
         return found
 
     def list(self) -> list[Row]:

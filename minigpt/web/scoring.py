@@ -46,7 +46,7 @@ class Scorer:
         than one that labels texts. ApiError 404 for a wrong name."""
         entries = self.cache.entries()
         if name is not None:
-            if name not in entries or entries[name].chats:
+            if name not in entries or entries[name].writes:
                 raise ApiError(404, "model_not_found", "There is no reward model of that name.", "reward_model")
             return self._load(entries[name])
         rewards = [e for e in entries.values() if e.stage == "reward" and not e.name.endswith((PREVIOUS, TRIAL))]
@@ -54,7 +54,7 @@ class Scorer:
             return Reward(None, reason="There is no reward model yet; run_reward.py trains one.")
 
         def fitness(entry: Entry) -> tuple[bool, bool, int]:
-            return entry.recipe == recipe, entry.card.get("reads_prompt", True), entry.signature[0]
+            return entry.recipe == recipe, entry.card.get("reads_prompt", True), entry.saved[0]
 
         return self._load(max(rewards, key=fitness))
 
@@ -147,6 +147,6 @@ class Scorer:
 
         def nearness(other: Entry) -> tuple[bool, bool, int]:
             parent = entry.card.get("parent") == other.card.get("sha256")
-            return parent, other.name == f"{entry.recipe}/sft", other.signature[0]
+            return parent, other.name == f"{entry.recipe}/sft", other.saved[0]
 
         return max(alike, key=nearness, default=None)

@@ -1,7 +1,7 @@
 """The store: answers, blind pairs, votes and thumbs in one SQLite file.
 
 What is written here is on disk when the method returns (write-ahead log, synchronous=FULL): a vote that was
-acknowledged survives kill -9 and a power cut.
+acknowledged survives kill -9 and a power cut. Several pages may share a file: each transaction waits for its turn.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class Store:
         with self._lock:
             try:
                 with self._db:
+                    self._db.execute("BEGIN IMMEDIATE")  # what it reads, no other page changes before it writes
                     yield self._db
             except sqlite3.OperationalError as error:
                 reason = "the disk is full" if "full" in str(error) else "the database cannot be written"

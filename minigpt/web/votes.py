@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from ..data.fulltext import snippet
 from ..model.sampling import CHATTY
+from ..registry import SHIPPED
 from . import bodies
 from .errors import ApiError
-from .model_cache import SHIPPED
 from .replies import Reply
 from .service import Json, Service
 from .store import Row
@@ -47,10 +47,10 @@ class Votes:
         older = [
             entry.name
             for entry in entries.values()
-            if entry.chats
+            if entry.writes
             and entry.stage != "pretrain"
             and entry.config.vocab_size == current.config.vocab_size
-            and (entry.signature[0] < current.signature[0] or entry.recipe == SHIPPED)
+            and (entry.saved[0] < current.saved[0] or entry.recipe == SHIPPED)
             and entry.card.get("sha256") != current.card.get("sha256")
         ]
         return current.name, self.service.rng.choice(older or [current.name])

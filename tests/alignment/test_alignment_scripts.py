@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.models import WORDS, copy_of, make_chat, questions, small_talk
+from safetensors.torch import save_file
 
 from minigpt import Sampling, Turn
 from minigpt.alignment.policy import load_value_head
@@ -24,6 +25,8 @@ from minigpt.alignment.ppo_run import model_reward
 from minigpt.alignment.reward_model import RewardModel, load_reward_model, save_reward_model
 from minigpt.model.checkpoint import load_model, read_card, save_model
 from minigpt.model.responses import respond
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 RECIPE = """
@@ -299,6 +302,33 @@ def test_a_policy_that_runs_away_is_stopped_and_the_best_one_kept(town, run):
     assert torch.equal(sft.gpt.embed_tokens.weight, kept.gpt.embed_tokens.weight)
 
 
+def test_a_run_that_taught_nothing_is_no_success(town, run, speaker):
+    """A reward of 0 for everything; the card keeps the warning, and resuming says it again."""
+    flat = RewardModel(copy_of(speaker))
+    torch.nn.init.zeros_(flat.head.weight)
+    save_reward_model(town / "flat", flat, {"stage": "reward", "finished": True})
+    arguments = ("run_ppo.py", "--recipe", "mine.toml", "--out", "nothing", "--reward", "flat")
+    for more in ((), ("--resume",)):
+        code, out, err = run(*arguments, "--missing-eos-penalty", "0", *more)
+        assert code == 3 and "next:" not in out
+        assert "warning:   PPO learned nothing" in err and "--score" in err
+    card = read_card(town / "nothing")
+    assert card["finished"] and "earned the same reward" in card["warning"]
+
+
+def test_an_unfinished_run_is_not_resumed_from_another_reward_model(town, run, speaker):
+    arguments = ("run_ppo.py", "--recipe", "mine.toml", "--out", "half", "--reward", "rewarding")
+    save_reward_model(town / "rewarding", RewardModel(copy_of(speaker)), {"stage": "reward", "finished": True})
+    (town / "half").mkdir()
+    saved = {"origin": "+".join(read_card(f)["sha256"] for f in (model_folder(town, "sft"), town / "rewarding"))}
+    metadata = {"fingerprint": json.dumps(saved), "counters": "{}"}
+    save_file({"model.a": torch.zeros(1)}, town / "half" / "training_state.safetensors", metadata)
+    torch.manual_seed(9)
+    save_reward_model(town / "rewarding", RewardModel(copy_of(speaker)), {"stage": "reward", "finished": True})
+    code, _, err = run(*arguments, "--resume")
+    assert code == 2 and "rewarding is not the model that it began from; start over with --restart" in err
+
+
 # Mistakes.
 
 GOOD = {"prompt": "the f?", "chosen": "f f", "rejected": "k"}
@@ -335,7 +365,7 @@ MISTAKES = [
     ([*PPO, "--reward", "nowhere"], "nowhere holds no model"),
     ([*PPO, "--reward", "trained_models/mine/sft"], "is not a reward model"),
     ([*PPO, "--reward", "grader"], "names no grader"),
-    (["run_ppo.py", "--recipe", "film.toml"], "run python run_reward.py --recipe film.toml first"),
+    (["run_ppo.py", "--recipe", "film.toml"], "run_reward.py --recipe film.toml first"),
     ([*PPO, "--init-from", "trained_models/mine/reward"], "is a reward model"),
     ([*PPO, "--corpus", "empty.jsonl"], "the file is empty"),
     ([*PPO, "--episodes", "12"], "12 episodes cannot be cut into minibatches of 8"),

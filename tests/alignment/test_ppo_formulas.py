@@ -204,6 +204,7 @@ def policy_gradient(ratio: float, advantage: float) -> float:
     """What raises the log-probability of a token, if positive."""
     logprob = tensor(math.log(ratio)).requires_grad_()
     formulas.policy_losses(logprob, tensor(0.0), tensor(advantage), clip=0.2).sum().backward()
+    assert logprob.grad is not None
     return -float(logprob.grad)
 
 

@@ -12,6 +12,7 @@ from helpers.models import copy_of, make_chat, make_ppo
 from minigpt import GPT, UserError
 from minigpt.alignment import formulas
 from minigpt.alignment.ppo import Experience, PPOTrainer
+from minigpt.alignment.ppo_metrics import rollout_metrics
 from minigpt.alignment.ppo_run import model_reward
 from minigpt.alignment.reward_model import RewardModel
 from minigpt.alignment.rollout import Rollout, draw_prompts
@@ -37,7 +38,7 @@ def experienced(trainer: PPOTrainer) -> tuple[Rollout, Experience, dict[str, flo
     evaluated = trainer.forward(rollout)
     advantages, returns = trainer.advantages(rollout, evaluated)
     experience = Experience(rollout.batch, evaluated.logprobs, evaluated.values, advantages, returns)
-    return rollout, experience, trainer.numbers(rollout, evaluated, returns)
+    return rollout, experience, rollout_metrics(rollout, evaluated, returns, trainer.kl.coefficient, trainer.task)
 
 
 def plain_logprobs(model, ids: list[int], start: int, temperature: float) -> list[float]:
@@ -206,7 +207,7 @@ def gradients(trainer: PPOTrainer, experience: Experience, rows: torch.Tensor, m
     """What a minibatch asks of each parameter, without taking the step."""
     trainer.config = replace(trainer.config, micro_batch=micro_batch, entropy_coef=0.01)
     trainer.policy.zero_grad()
-    trainer.optimizer.step = lambda rate: None
+    trainer.optimizer.step = lambda rate: 0.0
     found = trainer.learn(experience, rows)
     return torch.cat([parameter.grad.flatten() for parameter in trainer.policy.parameters()]), found
 
@@ -285,7 +286,8 @@ def test_the_entropy_bonus_keeps_the_policy_undecided(speaker):
         experience = replace(experience, advantages=torch.zeros_like(experience.advantages))
         for _ in range(5):
             trainer.learn(experience, torch.arange(16))
-        return trainer.numbers(rollout, trainer.forward(rollout), experience.returns)["entropy"]
+        evaluated = trainer.forward(rollout)
+        return rollout_metrics(rollout, evaluated, experience.returns, 0.0, trainer.task)["entropy"]
 
     assert entropy_after(1.0) > entropy_after(0.0) + 0.01
 

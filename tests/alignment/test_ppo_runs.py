@@ -19,6 +19,8 @@ from helpers.models import make_chat, make_ppo, share_of_f
 
 from minigpt import Sampling, UserError, generate
 from minigpt.alignment.ppo import PPOState, PPOTrainer
+from minigpt.alignment.ppo_metrics import rollout_metrics
+from minigpt.alignment.stop_rules import reason_for_nothing
 from minigpt.model.checkpoint import save_model
 from minigpt.model.responses import response_batch
 from minigpt.training.device import detect
@@ -126,14 +128,14 @@ def test_the_best_policy_on_held_out_prompts_is_the_one_returned_and_saved(decli
     assert card["finished"] and not any(card["finished"] for _, card in saved[:-1])
 
 
-def test_a_reward_that_costs_more_divergence_than_it_is_worth_is_not_the_best(speaker):
+def test_a_reward_that_costs_more_divergence_than_it_is_worth_is_not_the_best(speaker, monkeypatch):
     trainer = make_ppo(speaker, updates=1, kl_coef=0.05, max_kl=50.0)
-    before, numbers = weights(trainer.policy), trainer.numbers
+    before = weights(trainer.policy)
 
     def one_more_for_thirty_nats(*rollout):
-        return numbers(*rollout) | {"reward": 1.0 + trainer.state.step, "kl": 30.0 * trainer.state.step}
+        return rollout_metrics(*rollout) | {"reward": 1.0 + trainer.state.step, "kl": 30.0 * trainer.state.step}
 
-    trainer.numbers = one_more_for_thirty_nats
+    monkeypatch.setattr("minigpt.alignment.ppo.rollout_metrics", one_more_for_thirty_nats)
     assert same(weights(trainer.train()), before)
 
 
@@ -243,6 +245,27 @@ def test_ppo_26_a_policy_of_nans_stops_the_run(speaker):
     assert same(weights(trainer.policy), before)
 
 
+@pytest.mark.parametrize(("reward", "told"), [
+    (share_of_f, ""),
+    (lambda answers: [0.3] * len(answers), "all answers earned the same reward"),
+])  # fmt: skip
+def test_a_reward_that_tells_no_answers_apart_teaches_nothing(speaker, reward, told):
+    cards: list[dict] = []
+    trainer = make_ppo(speaker, reward, missing_eos_penalty=0.3, save=cards.append)
+    trainer.train()
+    assert told in trainer.warning if told else not trainer.warning
+    assert cards[-1].get("warning", "") == trainer.warning and not any("warning" in card for card in cards[:-1])
+
+
+@pytest.mark.parametrize(("ended", "deviation", "words"), [
+    (0.0, 0.0, "within 48 tokens"), (0.5, 0.0, "all answers earned the same"), (0.5, 1e-8, "all answers"),
+    (0.5, 0.01, ""),
+])  # fmt: skip
+def test_what_is_said_of_a_run_that_taught_nothing(ended, deviation, words):
+    told = reason_for_nothing(ended, deviation, 48)
+    assert words in told if words else not told
+
+
 # Runs that are stopped, killed and shared.
 
 
@@ -297,7 +320,7 @@ with leave_processes():
 
 
 def long_run(speaker, folder: Path, updates: int) -> PPOTrainer:
-    trainer = make_ppo(
+    trainer: PPOTrainer = make_ppo(
         speaker, folder=folder, updates=updates, evaluations=3, save_every=1, ppo_epochs=1,
         runtime=detect("cpu", "fp32"),
         save=lambda card: save_model(folder, trainer.policy.chat, {}),
@@ -313,6 +336,7 @@ def launch(parent: Path, folder: Path, updates: int, *launcher: str) -> subproce
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
     save_model(tmp_path, speaker, {"stage": "sft"})
@@ -337,6 +361,7 @@ def test_kill_nine_and_resume_gives_the_same_bits(tmp_path, speaker):
     assert rows_of(killed) == rows_of(straight)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="torchrun needs libuv, which PyTorch lacks on Windows")
 def test_two_processes_give_the_numbers_of_one(tmp_path, speaker):
     save_model(tmp_path, speaker, {"stage": "sft"})

@@ -50,7 +50,8 @@ def new_judge(tokenizer, architecture: str = "qwen3", **shape) -> RewardModel:
 
 def new_chat(tokenizer, **shape: Any) -> ChatModel:
     chat = make_chat(tokenizer, context=48, **shape)
-    torch.nn.init.uniform_(chat.gpt.norm.weight, 0.5, 2.0)  # with weights of 1, a norm applied twice would not show
+    # With weights of 1, a norm applied twice would not show.
+    torch.nn.init.uniform_(chat.gpt.norm.get_parameter("weight"), 0.5, 2.0)
     return chat
 
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from minigpt.characters import sound
 from minigpt.data.formats import FORMATS
 from minigpt.data.formats.text import TextCorpus
-from minigpt.data.source import ending, files_in, read_text, read_toml, sound
+from minigpt.data.source import ending, files_in, read_text, read_toml
 from minigpt.errors import UserError
 
 ENGLISH = "The keeper went home.\nIt was late; Möwe 🦊 was out.\n"

@@ -4,7 +4,7 @@ import json
 import math
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def rows_in(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def archive(path: Path, files: dict[str, list[tuple[str | None, list[str]]]]) -> Path:
+def archive(path: Path, files: Mapping[str, Sequence[tuple[str | None, list[str]]]]) -> Path:
     with zipfile.ZipFile(path, "w") as packed:
         for name, annotations in files.items():
             lines = [

@@ -50,7 +50,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def jsonl(*rows: tuple[str, Any]) -> str:
+def jsonl(*rows: tuple[str | None, Any]) -> str:
     return "\n".join(json.dumps({"text": text, "label": label}) for text, label in rows) + "\n"
 
 

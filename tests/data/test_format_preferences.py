@@ -292,7 +292,7 @@ def test_rows_without_post_and_article_are_counted(tmp_path: Path) -> None:
 
 def test_the_policy_reads_the_words_that_are_judged(tmp_path: Path) -> None:
     (judged,) = to_comparisons(ROWS["summarize_from_feedback"])
-    policy = [
+    policy: list[dict[str, Any]] = [
         {"info": INFO, "summary": {"text": f" {A}", "policy": "ref", "axes": {"overall": 7}}},
         {"id": "t3_9", "subreddit": "hats", "title": TITLE, "post": POST, "summary": A},
         {"original_text": P, "sum_text": A},

@@ -93,7 +93,7 @@ def script(tmp_path: Path) -> Path:
     return write(tmp_path / "script_lines.csv", ROWS)
 
 
-def asked_and_answered(corpus: ScriptCorpus) -> list[tuple[str, str]]:
+def asked_and_answered(corpus: CorpusLoader) -> list[tuple[str, str]]:
     return [(c.turns[0].text, c.turns[1].text) for c in [*corpus.train, *corpus.valid]]
 
 

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from minigpt import Conversation, Document, Turn, UserError
 from minigpt.data.packing import IGNORE, ConversationRows, TextRows
+from minigpt.data.sampled import some_of
 
 
 def talk(*texts: str, group: str = "") -> Conversation:
@@ -127,3 +128,11 @@ def test_a_question_that_does_not_fit_takes_its_answer_with_it(tokenizer):
     turns = (Turn("system", "S"), Turn("user", "x" * 200), Turn("assistant", "because"))
     rows = ConversationRows([Conversation(turns), talk("Hi", "Hello")], tokenizer, 32)
     assert len(rows.encoded) == 1 and rows.dropped["conversations too long for the context"] == 1
+
+
+@pytest.mark.parametrize(("total", "count"), [(0, 5), (1, 1), (10, 3), (100, 64), (7, 9), (7, None)])
+def test_a_sample_has_so_many_different_rows_and_is_always_the_same(total, count):
+    sample = some_of(total, count).tolist()
+    assert len(sample) == min(total, total if count is None else count) == len(set(sample))
+    assert sample == sorted(sample) == some_of(total, count).tolist() and all(0 <= i < total for i in sample)
+    assert total < 100 or sample != list(range(count))

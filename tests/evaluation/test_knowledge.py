@@ -8,8 +8,7 @@ from helpers.models import make_chat
 from minigpt import Sampling, Turn, UserError
 from minigpt.chat import Chat
 from minigpt.data.tokenizer import Tokenizer
-from minigpt.evaluation.knowledge import Marks, ask, ask_with_examples, mark, that_write
-from minigpt.files import to_json, write_atomically
+from minigpt.evaluation.knowledge import Marks, ask, ask_with_examples, mark
 from minigpt.textbook import SHARED_TOKENIZER
 from minigpt.tinytown import Town
 
@@ -104,11 +103,3 @@ def test_the_tokenizer_that_comes_with_minigpt_reads_the_town(town):
     tokenizer = Tokenizer.load(SHARED_TOKENIZER)
     names = [piece for resident in Town().residents for piece in resident.name.split()]
     assert sum(len(tokenizer.encode(f" {name}")) == 1 for name in names) > 0.9 * len(names)
-
-
-def test_all_models_that_write_are_examined(tmp_path):
-    cards = {"pretrain": "pretrain", "sft": "sft", "ppo": "ppo", "ppo.previous": "ppo", "reward": "reward"}
-    for name, stage in cards.items():
-        write_atomically(tmp_path / name / "minigpt.json", to_json({"stage": stage}).encode())
-    (tmp_path / "notes").mkdir()
-    assert [folder.name for folder in that_write(tmp_path)] == ["ppo", "pretrain", "sft"]

@@ -11,6 +11,7 @@ import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ from minigpt.evaluation.report.stages import broken_links
 from minigpt.files import to_json
 from minigpt.model.checkpoint import save_model
 from minigpt.recipe import Recipe, load_recipe
-from minigpt.run import MODELS
+from minigpt.registry import MODELS
 
 CPU = torch.device("cpu")
 RECIPE = """
@@ -104,7 +105,9 @@ def town(tmp_path_factory, speaker, tokenizer) -> Path:
     (folder / "town.txt").write_text("\n\n".join([TEXT] * 20), encoding="utf-8")
     write_talks(folder / "talks.jsonl")
     home = folder / "trained_models" / "mine"
-    losses = [{"step": i, "tokens": 20 * i, "train_loss": 5 - i, "tokens_per_second": 100 + i} for i in range(1, 5)]
+    losses: list[dict[str, Any]] = [
+        {"step": i, "tokens": 20 * i, "train_loss": 5 - i, "tokens_per_second": 100 + i} for i in range(1, 5)
+    ]
     losses.append({"step": 4, "tokens": 80, "valid": {"loss": 1.5}})
     reader = make_chat(tokenizer, is_chat=False, context=40, depth=1)
     metrics = {"loss": 1.5, "perplexity": 4.4817, "bits_per_byte": 0.9, "word_perplexity": float("inf")}
@@ -133,7 +136,7 @@ def made(town) -> dict:
         return make_report(load_recipe("mine.toml"), MODELS / "mine", 10, 2, CPU)
 
 
-def command(monkeypatch, capsys, *arguments: str) -> tuple[int, str, str]:
+def command(monkeypatch, capsys, *arguments: str) -> tuple[Any, str, str]:
     monkeypatch.setattr(sys, "argv", ["report", *arguments])
     with pytest.raises(SystemExit) as stop:
         cli.run(main)
@@ -371,6 +374,7 @@ def test_a_report_with_the_names_of_before_still_compares(made, tmp_path):
 # The command.
 
 
+@pytest.mark.slow
 def test_the_command_writes_page_and_numbers_and_repeats_them(town, made, monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(town)
     out = tmp_path / "card.html"

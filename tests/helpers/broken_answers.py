@@ -15,7 +15,7 @@ from minigpt.tinytown.reader import grammar
 from minigpt.tinytown.speech import SMALL_TALK, UNKNOWABLE
 from minigpt.tinytown.topics import fill
 from minigpt.tinytown.wordings import statements
-from minigpt.tinytown.world import TOPICS
+from minigpt.tinytown.world import TOPICS, Subject
 
 DOUBTS = ("Perhaps {}", "Maybe {}", "I think that {}", "I am not sure, but {}", "Some say that {}", "I guess {}")
 DENIALS = ("It is not true that {}", "Nobody says that {}", "I do not believe that {}", "It is false that {}")
@@ -75,7 +75,7 @@ class Breaker:
             return courteous(self.statement(asked, asked.topic.name, asked.answer), self.rng)
         return self.talker.reply(asked, "good")
 
-    def statement(self, asked: AskedFact, topic: str, value: str, subject: object = None) -> str:
+    def statement(self, asked: AskedFact, topic: str, value: str, subject: Subject | None = None) -> str:
         """A sentence of a topic. Of another one than is asked about, it is one that does not fit that, too."""
         fitting = statements(asked.topic) if topic != asked.topic.name else ()
         template = self.rng.choice([t for t in statements(TOPICS[topic]) if t not in fitting])
@@ -85,7 +85,7 @@ class Breaker:
         lies = [v for v in self.town.values(asked.topic) if v not in (asked.answer, asked.subject.name)]
         return self.rng.choice(lies)
 
-    def other_subject(self, asked: AskedFact) -> object:
+    def other_subject(self, asked: AskedFact) -> Subject:
         same = [s for s in self.town.subjects() if s.about == asked.subject.about]
         return self.rng.choice([s for s in same if s.name not in (asked.subject.name, asked.answer)])
 
@@ -168,7 +168,9 @@ class Breaker:
                 if not same and not bare_words_fit:
                     return self.answer(asked)
             elif type(asked) is not type(case.asked) or (
-                isinstance(asked, AskedNothing) and asked.item is not case.asked.item
+                isinstance(asked, AskedNothing)
+                and isinstance(case.asked, AskedNothing)
+                and asked.item is not case.asked.item
             ):
                 return self.answer(asked)
 

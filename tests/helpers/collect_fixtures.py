@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,7 +26,9 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def collect(monkeypatch, tmp_path, capsys):
+def collect(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
     """Runs the command on a store in tmp_path; returns what it printed."""
 
     def run(*words: object) -> str:

@@ -161,7 +161,11 @@ class Handler(BaseHTTPRequestHandler):
         found = getattr(self, f"{method.lower()}_{name}", None)
         if path.startswith("/api/runs/"):
             return self.show_run(path.removeprefix("/api/runs/"))
-        return found(body) if found else self.refuse(404, "not_found")
+        if found is None:
+            self.refuse(404, "not_found")
+        else:
+            found(body)
+        return None
 
     def get_health(self, body: Body) -> None:
         self.say({"status": "ok", "models": [], "device": "cpu", "queue": {"running": 0, "waiting": 0}})

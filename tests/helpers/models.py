@@ -40,7 +40,7 @@ In the evening everybody meets at the bridge, and somebody plays the old accordi
 
 
 def make_model(
-    architecture: str = "qwen3", *, vocab: int = 50, context: int = 32, depth: int = 2, seed: int = 0, **shape
+    architecture: str = "qwen3", *, vocab: int = 50, context: int = 32, depth: int = 2, seed: int = 0, **shape: Any
 ) -> GPT:
     """A small model with weights large enough for its outputs to differ clearly from token to token."""
     torch.manual_seed(seed)
@@ -114,7 +114,7 @@ def make_ppo(
 ) -> PPOTrainer:
     """A small PPO run with `speaker` as the reference; `options` are settings, or the trainer's own."""
     names = {f.name for f in fields(PPOConfig)}
-    settings = dict(updates=3, episodes=16, minibatch=8, micro_batch=8, ppo_epochs=2, lr=5e-4,
+    settings: dict[str, Any] = dict(updates=3, episodes=16, minibatch=8, micro_batch=8, ppo_epochs=2, lr=5e-4,
                     value_lr=1e-2, max_new_tokens=6, evaluations=1, evaluation_prompts=16)  # fmt: skip
     settings |= {name: value for name, value in options.items() if name in names}
     task = Task(copy.deepcopy(speaker.gpt), reward, questions(64), questions(16, seed=2), options.pop("marks", None))

@@ -22,9 +22,12 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 CHROMEDRIVER = shutil.which("chromedriver")
 
-browser = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="The browser tests want a Chromium and its chromedriver on the PATH."
-)
+browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (CHROMIUM and CHROMEDRIVER), reason="The browser tests want a Chromium and its chromedriver on the PATH."
+    ),
+]
 
 
 def start_chromium() -> webdriver.Chrome:

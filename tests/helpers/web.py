@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from flask import Response
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from helpers.models import TEXT, make_chat
 from minigpt import Tokenizer
 from minigpt.model.checkpoint import save_model
 from minigpt.model.gpt import GPT
 from minigpt.web import Settings, create_app
+from minigpt.web.app import App
 from minigpt.web.engine import Busy, Drawn, Ended, Job, Ticket
 
 CONTEXT = 96
@@ -53,7 +59,7 @@ class ScriptedEngine:
         pass
 
 
-def make_app(models: Path, tmp_path: Path, engine=None, **settings):
+def make_app(models: Path, tmp_path: Path, engine: Callable[..., Any] | None = None, **settings: Any) -> App:
     settings = {"database": tmp_path / "feedback.sqlite", "seed": 0, "tick_seconds": 0.02, **settings}
     app = create_app(Settings(models=models, **settings), engine=engine)
     app.testing = False  # errors are answered, as they are for users
@@ -74,16 +80,16 @@ def read_stream(data: bytes) -> list[tuple[str | None, object]]:
     return events
 
 
-def streamed_text(events) -> str:
+def streamed_text(events: list[tuple[str | None, Any]]) -> str:
     chunks = [data for _, data in events if isinstance(data, dict)]
     return "".join(c["choices"][0]["delta"].get("content", "") for c in chunks if c.get("choices"))
 
 
-def chat(client, **body):
+def chat(client: FlaskClient, **body: Any) -> TestResponse:
     return client.post("/v1/chat/completions", json={"messages": QUESTION, **body})
 
 
-def error_of(response) -> dict:
+def error_of(response: Response) -> dict[str, Any]:
     """The error of a response, which has to be in the one shape that all errors have."""
     body = response.get_json()
     assert set(body) == {"error"} and set(body["error"]) == {"message", "type", "code", "param"}, body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -79,6 +80,35 @@ def test_no_repeat_ngram_holds_over_prompt_and_reply(model):
     assert len(pairs) == len(set(pairs))
 
 
+def banned_from(vocab: int, n: int, prompt: list[int]) -> int:
+    """The most tokens that can follow a prompt, if no n of them in a row may come twice: a search over all texts."""
+
+    def longest(ids: list[int]) -> int:
+        seen = {tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)}
+        ways = [[*ids, token] for token in range(vocab) if tuple([*ids, token][-n:]) not in seen]
+        return max((1 + longest(way) for way in ways), default=0)
+
+    return longest(prompt)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_row_that_may_write_nothing_more_ends_with_what_it_has(temperature, n):
+    model = make_model(vocab=3, context=32)
+    for seed in range(5):
+        settings = Sampling(temperature=temperature, top_p=0.9, no_repeat_ngram=n, seed=seed)
+        prompts = [[0, 1], [2], [1, 1, 0], [0, 1, 2]]
+        for prompt, written in zip(prompts, generate(model, prompts, 20, settings), strict=True):
+            assert len(written.ids) == len(written.logprobs) <= banned_from(3, n, prompt)
+            assert written.stop is None and all(map(math.isfinite, written.logprobs))
+            ids = [*prompt, *written.ids]
+            grams = {tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)}
+            # It ended only when every token was banned, and its neighbours in the batch changed nothing.
+            assert all((*ids[len(ids) - n + 1 :], token) in grams for token in range(3))
+        alone = Sampling(temperature=temperature, top_p=0.9, no_repeat_ngram=n, seed=seed)
+        assert list(stream(model, prompts[0], 20, alone)) == generate(model, prompts, 20, settings)[0].ids
+
+
 # Beam search.
 
 
@@ -121,6 +151,21 @@ def test_defect_03_beam_keeps_the_best_candidates_by_log_probability():
         assert found == sorted(found, key=lambda h: -h.score)
         better += found[0].logprob >= logprob_of(model, [1, 2], greedy) - 1e-6
     assert better >= 38
+
+
+@pytest.mark.parametrize(("prompt", "n"), [([1], 1), ([0, 1, 2], 1), ([0, 1], 2)])
+def test_a_beam_ends_where_every_token_is_banned(prompt, n):
+    """Nothing is lost by it: every candidate is a text that the model gives a probability, and the likeliest is found
+    among those that no token may follow."""
+    model = make_model(vocab=3, context=32)
+    for width in (1, 4, 50):
+        found = beam_search(model, prompt, 20, beam_width=width, no_repeat_ngram=n)
+        assert found and found == sorted(found, key=lambda h: -h.score)
+        for h in found:
+            ids = [*prompt, *h.ids]
+            grams = {tuple(ids[i : i + n]) for i in range(len(ids) - n + 1)}
+            assert all((*ids[len(ids) - n + 1 :], token) in grams for token in range(3)) and not h.finished
+            assert math.isfinite(h.score) and len(h.ids) <= banned_from(3, n, prompt)
 
 
 def test_finished_hypotheses_are_kept():

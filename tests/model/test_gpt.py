@@ -10,7 +10,8 @@ from helpers.models import make_model
 from torch.nn import functional as F
 
 from minigpt import GPT, ModelConfig, UserError
-from minigpt.model.gpt import causal_mask, evaluating, explicit_attention, packed_mask, padded_mask
+from minigpt.model.gpt import evaluating, explicit_attention
+from minigpt.model.masks import causal_mask, packed_mask, padded_mask
 
 
 def test_causality(model):

@@ -29,6 +29,7 @@ def real(driver: Any, tmp_path: Path) -> Iterator[Page]:
     server = Server(Settings(models=tmp_path, seed=1), port=0)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
+    assert server.app.cache.ready.wait(60)  # until then /health says 503, which the browser writes down
     try:
         shown = Page(driver, server.url)
         yield shown

@@ -23,6 +23,8 @@ from minigpt.model.checkpoint import read_card
 from minigpt.tinytown import write_corpora
 from minigpt.training.run_state import read_log
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 STAGES = ("pretrain", "sft", "reward", "ppo")
 RECIPE = """

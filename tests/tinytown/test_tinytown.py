@@ -179,6 +179,7 @@ def test_evaluation_questions_are_distinct_and_from_the_right_half(town: Town) -
 # --- files
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_other_seed_other_bytes(folder: Path, tmp_path: Path) -> None:
     first = json.loads((folder / "tinytown.json").read_text(encoding="utf-8"))["sha256"]
     again = write_corpora(tmp_path / "again", **SMALL)["sha256"]
@@ -382,6 +383,7 @@ def test_a_complete_folder_is_left_alone_and_a_broken_one_is_mended(folder: Path
     assert json.loads((copy / "tinytown.json").read_text(encoding="utf-8"))["recipe"]["seed"] == 0
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_nothing_that_looks_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(source: Path, target: Path) -> None:
         if target.name == "movie_lines.txt":

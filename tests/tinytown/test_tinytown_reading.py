@@ -42,7 +42,9 @@ def inside(template: str, reference, value: str) -> str:
 
 
 def test_broken_answers_are_never_taken_for_good_ones() -> None:
-    false, spoiled, count = [], [], Counter()
+    false: list[tuple[str, str, str]] = []
+    spoiled: list[tuple[str, str]] = []
+    count: Counter[str] = Counter()
     for way, case, reply in broken_answers(TOWN, seed=0, count=150):
         count[way] += 1
         grade = TOWN.grade(case.turns, reply)
@@ -58,7 +60,9 @@ def test_broken_answers_are_never_taken_for_good_ones() -> None:
 def test_a_person_who_reads_real_answers_marks_them_alike() -> None:
     rows = [json.loads(line) for line in REAL_ANSWERS.read_text(encoding="utf-8").splitlines()]
     assert len(rows) == 300 and {row["stage"] for row in rows} == {"pretrain", "sft", "ppo"}
-    too_strict, too_kind, differ = [], [], Counter()
+    too_strict: list[tuple[str, str]] = []
+    too_kind: list[tuple[str, str]] = []
+    differ: Counter[str] = Counter()
     for row in rows:
         grade = TOWN.grade([Turn(**turn) for turn in row["turns"]], row["reply"])
         differ.update(mark for mark in MARKS if getattr(grade, mark) != (mark in row["marks"]))

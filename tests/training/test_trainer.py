@@ -89,6 +89,29 @@ def test_the_best_model_is_the_one_returned_and_saved(tokenizer, corpus):
     assert saved[-2] == pytest.approx(best)
 
 
+def test_measurements_on_the_way_take_the_same_random_rows_each_time(tokenizer, tmp_path):
+    """Not the first ones: here these are all alike. The last measurement takes all."""
+    easy, hard = ["gull " * 200] * 4, [" ".join(SENTENCES[i::7]) for i in range(7)]
+    documents = [Document(text, group=str(i), words=30) for i, text in enumerate(easy + hard)]
+    corpus = CorpusLoader(documents, documents)
+    said = []
+    trainer = make_trainer(
+        new_model(tokenizer), corpus, folder=tmp_path, steps=2, batch_size=2, evaluations=2, evaluation_rows=6, lr=0.0,
+        matrix_lr=0.0, sample=lambda: [],
+    )  # fmt: skip
+    evaluate = trainer.objective.evaluate
+    trainer.objective.evaluate = lambda *a: said.append((a, evaluate(*a))) or said[-1][1]
+    trainer.train()
+    on_the_way, last = [scores.loss for (limit, *_), scores in said if limit], said[-1][1].loss
+    first_rows = trainer.objective.valid_rows.in_order().batch(0, 6).inputs
+    chosen = trainer.objective.valid_rows.in_order().some(6).batch(0, 6).inputs
+    assert len(on_the_way) == 3 and len(set(on_the_way)) == 1 and last not in on_the_way
+    assert not torch.equal(first_rows, chosen)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    total = len(trainer.objective.valid_rows.in_order())
+    assert [row["valid_rows"] for row in rows if "valid" in row] == [[6, total]] * 3
+
+
 def test_without_validation_text_training_goes_on_unmeasured(tokenizer, text):
     corpus = CorpusLoader([Document(text)])
     trainer = make_trainer(new_model(tokenizer), corpus, steps=3, batch_size=2)
@@ -235,6 +258,7 @@ def test_what_save_every_leaves_on_the_disk(tmp_path, tokenizer, corpus):
     assert not TrainingState.exists(tmp_path) and (tmp_path / "model").read_text() == "7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(
     not torch.cuda.is_available(), reason="needs an NVIDIA chip"))])  # fmt: skip
 def test_half_precision_learns_as_much(tokenizer, corpus, device):
@@ -279,10 +303,12 @@ def test_resuming_with_other_settings_is_refused(tmp_path, tokenizer, corpus):
 
 RUN = """
 import sys
+import weakref
 from pathlib import Path
 
 sys.path.insert(0, "tests")
 import torch
+import torch.distributed as dist
 torch.set_num_threads(1)
 from helpers.models import TEXT, make_trainer
 from minigpt import GPT, ChatModel, CorpusLoader, Document, ModelConfig, Tokenizer
@@ -302,6 +328,8 @@ with leave_processes():
     trainer.train()
     if trainer.runtime.is_main:
         print("LOSSES", *trainer.state.train_losses)
+    group = weakref.ref(dist.group.WORLD) if dist.is_initialized() else lambda: None
+assert group() is None, "somebody still holds the process group: its threads outlive the interpreter"
 """
 
 
@@ -312,6 +340,7 @@ def start(script: Path, folder: Path, steps: int, dropout: float, *launcher: str
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no kill -9")
 def test_kill_nine_at_random_moments_and_resume_gives_the_same_bits(tmp_path):
     script = tmp_path / "run.py"
@@ -342,6 +371,7 @@ def test_kill_nine_at_random_moments_and_resume_gives_the_same_bits(tmp_path):
     assert ours == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="torchrun needs libuv, which PyTorch lacks on Windows")
 def test_two_processes_give_the_losses_of_one(tmp_path):
     script = tmp_path / "run.py"

@@ -92,6 +92,7 @@ def test_a_dialogue_hears_what_was_said_and_a_question_does_not(models, scripted
     app.close()
 
 
+@pytest.mark.slow
 def test_a_long_talk_is_cut_by_whole_turns(client):
     for i in range(40):
         history = ask(client, f"Number {i}?", user="anna")

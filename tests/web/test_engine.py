@@ -10,7 +10,7 @@ from helpers.models import make_model
 from helpers.web import deadline
 
 from minigpt import Sampling, generate
-from minigpt.model.generate import Reader
+from minigpt.model.reader import Reader
 from minigpt.model.sampling import GREEDY
 from minigpt.web.engine import Busy, Closed, Drawn, Ended, Engine, Job
 
@@ -93,6 +93,19 @@ def test_logprobs_are_the_models_own(model):
         assert event.logprob == pytest.approx(float(scores[1 + i, event.token]), abs=1e-4)
         assert [token for token, _ in event.alternatives] == scores[1 + i].topk(3).indices.tolist()
     engine.close()
+
+
+def test_an_answer_ends_where_every_token_is_banned():
+    model = make_model(vocab=6)
+    engine = Engine(model)
+    settings = [Sampling(temperature=0, no_repeat_ngram=1), Sampling(seed=2)]
+    try:
+        tickets = [engine.submit(Job([1, 2], sampling, 12)) for sampling in settings]
+        (short, end), (long, _) = map(written, tickets)
+    finally:
+        engine.close()
+    assert sorted([1, 2, *short]) == list(range(6)) and end == Ended("length")
+    assert long == generate(model, [[1, 2]], 12, settings[1])[0].ids
 
 
 def test_requests_join_and_leave_between_tokens(slow_model):

@@ -202,7 +202,7 @@ def test_the_reward_beside_an_answer_is_of_its_recipe_or_else_one_that_judges_an
     found = {"town/reward": (1, True), "town/older": (0, True), "expand/reward": (9, False)}
     entries = {
         name: SimpleNamespace(
-            name=name, recipe=name.split("/")[0], stage="reward", signature=(age, 0), card={"reads_prompt": reads}
+            name=name, recipe=name.split("/")[0], stage="reward", saved=(age, 0), card={"reads_prompt": reads}
         )
         for name, (age, reads) in found.items()
     }

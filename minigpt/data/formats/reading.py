@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ...characters import NO_TEXT, sound
 from ...errors import UserError
-from ..source import NO_TEXT, EmptyFile, File, ending, files_in, read_text, sound, told
+from ..source import EmptyFile, File, ending, files_in, read_text, told
 from .jsonl import json_rows
 from .table import table_rows
 

@@ -21,7 +21,7 @@ from ...errors import UserError
 from ...files import read_json, to_json, write_together
 from ...model.checkpoint import load_model
 from ...recipe import STAGES, Recipe, load_recipe
-from ...run import MODELS
+from ...registry import MODELS
 from ...training.device import detect
 from ..sentiment import PROMPTS
 from . import trials

@@ -78,8 +78,7 @@ def figures(card: dict[str, Any]) -> dict[str, Any]:
 def loss_curves(log: list[dict[str, Any]]) -> dict[str, list[list[float]]]:
     """Losses over tokens read: smoothed in training, as measured on validation data."""
     train = [row for row in log if "train_loss" in row]
-    # A short run is smoothed over fewer steps, or the curve would lag behind what happened.
-    smoothed = smooth(tuple(row["train_loss"] for row in train), weight=min(0.95, 1 - 20 / max(20, len(train))))
+    smoothed = smooth([row["train_loss"] for row in train])
     return {
         "train": thin([[row["tokens"], loss] for row, loss in zip(train, smoothed, strict=True)]),
         "valid": [[row["tokens"], row["valid"]["loss"]] for row in log if "valid" in row],

@@ -15,7 +15,7 @@ from flask import Blueprint, Response, current_app, request, send_from_directory
 from ... import __version__
 from ...alignment.reward_model import RewardModel
 from ...data.truncation import fit
-from ...model.generate import beam_search
+from ...model.beam import beam_search
 from ...model.gpt import explicit_attention
 from ...model.sampling import Sampling, adjust
 from .. import bodies, retrain, votes

@@ -27,7 +27,7 @@ export function asPython(body, strategy) {
   return [
     `from minigpt.data.examples import ${beam ? "" : "Prompt, "}Turn`,
     "from minigpt.model.checkpoint import load_model",
-    ...(beam ? ["from minigpt.model.generate import beam_search"]
+    ...(beam ? ["from minigpt.model.beam import beam_search"]
       : ["from minigpt.model.responses import respond", "from minigpt.model.sampling import Sampling"]),
     "",
     `chat = load_model("trained_models/${body.model}")`,
