@@ -157,8 +157,7 @@ class PPOTrainer:
             PPOState.remove(self.folder)
 
     def here(self) -> dict[str, Any]:
-        seconds = round(self.state.elapsed, 2)
-        return {"step": self.state.step, "total_steps": self.config.updates, "seconds": seconds}
+        return {"step": self.state.step, "total_steps": self.config.updates, "seconds": round(self.state.elapsed, 2)}
 
     # One update.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -40,6 +41,9 @@ CREATE INDEX IF NOT EXISTS texts_by_ref ON texts (kind, ref);
 """
 
 
+PATIENCE = 10.0  # seconds that one page waits for another that writes
+
+
 class Store:
     """One SQLite file, or ":memory:". Methods may be called from any thread; they take turns."""
 
@@ -49,14 +53,25 @@ class Store:
         try:
             if isinstance(path, Path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, check_same_thread=False, timeout=10.0)
+            self._db = sqlite3.connect(path, check_same_thread=False, timeout=PATIENCE)
             self._db.row_factory = sqlite3.Row
-            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-                self._db.execute(f"PRAGMA {pragma}")
-            self._db.executescript(TABLES)
-            self.texts = FullText(self._db, "texts")
+            self.texts = self._prepare(time.monotonic() + PATIENCE)
         except (sqlite3.Error, OSError) as error:
             raise UserError(f"{path} cannot be used to keep votes and chats ({error}); move it away.") from None
+
+    def _prepare(self, deadline: float) -> FullText:
+        """Settings, tables and index. Another page may be making the same database: SQLite waits for it by itself, but
+        not where the journal's mode changes."""
+        while True:
+            try:
+                for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                    self._db.execute(f"PRAGMA {pragma}")
+                self._db.executescript(TABLES)
+                return FullText(self._db, "texts")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def close(self) -> None:
         with self._lock:

@@ -311,13 +311,15 @@ class Handler(BaseHTTPRequestHandler):
             run = {"run_step": percent, "run_steps": 100, "eta": 2.0}
             self.event({"step": 1, "steps": 3, "name": "reward model", "percent": percent, **run}, "progress")
             time.sleep(0.1)
-        after = {"share": 0.81, "votes": 50, "reason": None}
+        after: dict[str, Any] = {"share": 0.81, "votes": 50, "reason": None}
         before = {**after, "share": 0.52}
         agreement = {"before": before, "after": after}
         share = {"share": 0.4, "interval": [0.3, 0.5], "of": 150}
-        result = {"better": False, "reason": "win_rate", "against": "tinytown/sft", "summary": "no better",
-                  "accuracy": share, "win_rate": share, "length": [8, 7], "distinct_2": [0.5, 0.5]}  # fmt: skip
-        done = {"state": "done", "lines": ["step 1"], "agreement": agreement, "result": result}
+        result: dict[str, Any] = {
+            "better": False, "reason": "win_rate", "against": "tinytown/sft", "summary": "no better",
+            "accuracy": share, "win_rate": share, "length": [8, 7], "distinct_2": [0.5, 0.5],
+        }  # fmt: skip
+        done: dict[str, Any] = {"state": "done", "lines": ["step 1"], "agreement": agreement, "result": result}
         self.server.job = {**self.server.job, **done}
         self.event(self.server.job, "done")
 
