@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 MEASURED = {"reward", "reward_deviation", "kl", "kl_coef", "objective", "entropy", "explained_variance",
             "length", "ended", "distinct_2", "sampler_gap"}  # fmt: skip
 LEARNED = {"policy_loss", "value_loss", "approximate_kl", "clip_fraction", "ratio", "ratio_variance", "ratio_error"}
-UPDATE = MEASURED | LEARNED | {"step", "seconds", "episodes_per_second"}
+UPDATE = MEASURED | LEARNED | {"step", "total_steps", "seconds", "episodes_per_second"}
 
 
 def weights(policy: torch.nn.Module) -> dict[str, torch.Tensor]:
