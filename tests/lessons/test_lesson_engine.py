@@ -143,7 +143,8 @@ print(1 + 1)
     english = lesson(tmp_path, body)
     (tmp_path / "zh").mkdir()
     chinese = tmp_path / "zh/00_a.md"
-    chinese.write_text(FRONT.format(7) + "## 一\n\n输出：\n\n```python\n```\n\n```text output ~1\n```\n", encoding="utf-8")
+    emptied = "## 一\n\n输出：\n\n```python\n```\n\n```text output ~1\n```\n"
+    chinese.write_text(FRONT.format(7) + emptied, encoding="utf-8")
     monkeypatch.setattr(sys, "argv", ["run", "0", "--update"])
     assert run.main() == 0
     assert "== One" in capsys.readouterr().out
