@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 
@@ -25,7 +26,7 @@ def merge_pair__from_the_right(pieces: list[str], pair: tuple[str, str]) -> list
 
 def merge_pair__only_the_first(pieces: list[str], pair: tuple[str, str]) -> list[str]:
     """every occurrence is joined, not only the first"""
-    for i, (a, b) in enumerate(zip(pieces, pieces[1:], strict=False)):
+    for i, (a, b) in enumerate(itertools.pairwise(pieces)):
         if (a, b) == pair:
             return [*pieces[:i], a + b, *pieces[i + 2 :]]
     return list(pieces)
