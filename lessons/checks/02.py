@@ -20,6 +20,8 @@ def check_attend(answer: Callable[[Tensor, Tensor, Tensor], Tensor], rng: random
         given = {"T": tokens, "D": width}
         out = answer(q, k, v)
         expect(list(out.shape), [tokens, width], given, "the result has the shape of v")
+        numbers = bool(out.isfinite().all())
+        expect(numbers, True, given, "a token has to see itself too: the softmax over nothing is NaN")
         later = v.clone()
         later[-1] += 5
         same = torch.allclose(answer(q, k, later)[:-1], out[:-1])

@@ -24,10 +24,10 @@ def attend__masks_after_the_softmax(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return (q @ k.T / math.sqrt(q.size(-1))).softmax(-1).tril() @ v
 
 
-def attend__sums_over_those_who_ask(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """the first token sees only itself"""
+def attend__does_not_see_itself(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """a token has to see itself too"""
     scores = q @ k.T / math.sqrt(q.size(-1))
-    return scores.masked_fill(torch.ones_like(scores).triu(1).bool(), float("-inf")).softmax(0) @ v
+    return scores.masked_fill(torch.ones_like(scores).triu(0).bool(), float("-inf")).softmax(-1) @ v
 
 
 def split_heads__views_only(x: Tensor, heads: int) -> Tensor:
