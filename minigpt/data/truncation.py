@@ -45,22 +45,64 @@ def fit(
     `max_turns` is how many of the last turns the model reads at all, beside the system turn (None: all that fit).
     Returns None if not even the first sentence of the last question fits.
     """
-    kept = last_turns(turns, max_turns)
-    ids = encode(kept)
-    while len(ids) > room and (shorter := without_oldest_exchange(kept)) is not None:
-        kept, ids = shorter, encode(shorter)
-    dropped = len(turns) - len(kept)
-    if len(ids) <= room:
-        return Fitted(kept, ids, dropped)
-    if not kept or kept[-1].role != "user":
+    system, rest = _split_system(last_turns(turns, max_turns))
+    starts = [0, *(i for i, turn in enumerate(rest) if i and turn.role == "user")]
+
+    def keeping_exchanges(count: int) -> tuple[Turn, ...]:
+        return (*system, *rest[starts[-count] :])
+
+    most = len(starts)
+    if len(encode(keeping_exchanges(most))) > room:
+        most = _most_that_fit(most, keeping_exchanges, encode, room)
+    if most:
+        kept = keeping_exchanges(most)
+        return Fitted(kept, encode(kept), len(turns) - len(kept))
+    *before, question = keeping_exchanges(1) or (Turn("", ""),)
+    if question.role != "user":
         return None
-    parts = sentences(kept[-1].text)
+    parts = sentences(question.text)
 
-    def keeping(count: int) -> tuple[Turn, ...]:
-        return (*kept[:-1], Turn(kept[-1].role, "".join(parts[:count]).rstrip()))
+    def keeping_sentences(count: int) -> tuple[Turn, ...]:
+        return (*before, _beginning(question, parts, count))
 
-    count = bisect_right(range(1, len(parts) + 1), room, key=lambda count: len(encode(keeping(count))))
-    return Fitted(keeping(count), encode(keeping(count)), dropped, shortened=True) if count else None
+    count = _most_that_fit(len(parts), keeping_sentences, encode, room)
+    if not count:
+        return None
+    kept = keeping_sentences(count)
+    return Fitted(kept, encode(kept), len(turns) - len(kept), shortened=True)
+
+
+def fit_without_system(
+    turns: Sequence[Turn], encode: Callable[[Sequence[Turn]], list[int]], room: int
+) -> Fitted | None:
+    """The last question of a conversation that `fit` returned None for because its system turn leaves no room: the
+    system turn keeps as many of its sentences as fit beside the question, which may be none."""
+    system, rest = _split_system(turns)
+    fitted = fit(rest, encode, room, 1) if system else None
+    if fitted is None:
+        return None
+    parts = sentences(system[0].text)
+
+    def keeping_sentences(count: int) -> tuple[Turn, ...]:
+        return (*((_beginning(system[0], parts, count),) if count else ()), *fitted.turns)
+
+    kept = keeping_sentences(_most_that_fit(len(parts), keeping_sentences, encode, room))
+    return Fitted(kept, encode(kept), len(turns) - len(kept), shortened=True)
+
+
+def _most_that_fit(
+    limit: int, keeping: Callable[[int], Sequence[Turn]], encode: Callable[[Sequence[Turn]], list[int]], room: int
+) -> int:
+    """The largest count up to `limit` whose turns fit, 0 if none does. It doubles the count before it halves what is
+    left, so that of a very long conversation only about as much is encoded as fits."""
+    tried = 1
+    while tried < limit and len(encode(keeping(tried))) <= room:
+        tried = min(2 * tried, limit)
+    return bisect_right(range(1, tried + 1), room, key=lambda count: len(encode(keeping(count))))
+
+
+def _beginning(turn: Turn, parts: Sequence[str], count: int) -> Turn:
+    return Turn(turn.role, "".join(parts[:count]).rstrip())
 
 
 def last_turns(turns: Sequence[Turn], count: int | None) -> tuple[Turn, ...]:
@@ -68,13 +110,6 @@ def last_turns(turns: Sequence[Turn], count: int | None) -> tuple[Turn, ...]:
     system, rest = _split_system(turns)
     kept = rest[-count:] if count else rest
     return (*system, *(kept[1:] if kept and kept[0].role == "assistant" else kept))
-
-
-def without_oldest_exchange(turns: Sequence[Turn]) -> tuple[Turn, ...] | None:
-    """The turns without those before the second turn of the user's; the system turn stays. None if there is none."""
-    system, rest = _split_system(turns)
-    later = [i for i, turn in enumerate(rest) if i and turn.role == "user"]
-    return (*system, *rest[later[0] :]) if later else None
 
 
 def sentences(text: str) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 
 from ..data.examples import Turn
 from ..data.tokenizer import Tokenizer
-from ..data.truncation import Fitted, fit
+from ..data.truncation import Fitted, fit, fit_without_system
 from .gpt import GPT
 
 
@@ -51,8 +51,9 @@ class ChatModel:
         return fit(turns, self.encode, self.context - reserve, self.max_turns)
 
     def need_fit(self, turns: Sequence[Turn], reserve: int) -> Fitted:
-        """`fit`, or ValueError."""
-        fitted = self.fit(turns, reserve)
+        """`fit` for somebody who waits for an answer: a system turn that leaves no room gives way. ValueError if the
+        question is still too long."""
+        fitted = self.fit(turns, reserve) or fit_without_system(turns, self.encode, self.context - reserve)
         if fitted is None:
             raise ValueError(
                 f"this text is longer than the {self.context - reserve} tokens that the model can read; make it shorter"

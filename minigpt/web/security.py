@@ -17,6 +17,7 @@ from .settings import Settings
 log = logging.getLogger("minigpt.web")
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+MOST_DISCARDED = 64 << 20  # bytes
 #: What anybody may load: the page itself holds no secret, and has to be there to ask for the token.
 OPEN_ENDPOINTS = ("page.index", "static")
 
@@ -75,6 +76,7 @@ def install(app: Flask, settings: Settings) -> None:
             if settings.token is not None and not _knows_token(settings.token):
                 raise ApiError(401, "bad_token", "This server wants its token: Authorization: Bearer ...")
         if (request.content_length or 0) > settings.max_body:
+            _let_send(request.content_length or 0)
             raise ApiError(413, "too_long", f"A request may have {settings.max_body} bytes.")
 
     @app.after_request
@@ -92,6 +94,13 @@ def install(app: Flask, settings: Settings) -> None:
             g.get("number", "-"), _method(), rule, response.status_code, milliseconds, request.content_length or 0,
         )  # fmt: skip
         return response
+
+
+def _let_send(length: int) -> None:
+    """Take a body that is too long off the line, up to a bound: who is cut off in sending never reads why."""
+    left = min(length, MOST_DISCARDED)
+    while left > 0 and (part := request.environ["wsgi.input"].read(min(left, 1 << 16))):
+        left -= len(part)
 
 
 def _method() -> str:

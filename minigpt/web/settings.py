@@ -54,7 +54,7 @@ class Settings:
     ping_seconds: float = 10.0
     tick_seconds: float = 0.25
 
-    max_body: int = 64 * 1024
+    max_body: int = 1024 * 1024  # a client sends its whole chat again with every question
     #: The names that this server answers to, beside loopback's. None: any IP address (a token is asked for then).
     hosts: tuple[str, ...] | None = ()
     #: Who does not know it gets nothing but the page. None: no token, which only a loopback server may do.

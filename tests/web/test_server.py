@@ -168,7 +168,7 @@ def test_a_broken_request_is_answered_and_the_server_lives(server):
             while connection.recv(4096):
                 pass
     oversized = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    oversized.request("POST", "/v1/chat/completions", b"x" * 200_000, {"Content-Type": "application/json"})
+    oversized.request("POST", "/v1/chat/completions", b"x" * 5_000_000, {"Content-Type": "application/json"})
     assert oversized.getresponse().status == 413
     health = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     health.request("GET", "/health")
