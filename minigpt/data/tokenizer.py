@@ -99,16 +99,6 @@ class Tokenizer:
         """How one token is written in the vocabulary, for tables and pictures."""
         return self._pieces.id_to_piece(token)
 
-    def spelling(self, token: int) -> bytes:
-        """The bytes that one token stands for; those of several tokens, joined, are the bytes of their text. A byte
-        piece is a part of a character, and a control piece is nothing."""
-        if self._pieces.is_control(token):
-            return b""
-        if self._pieces.is_unknown(token):
-            return self.decode([token]).encode()
-        piece = self.piece(token)
-        return bytes([int(piece[3:5], 16)]) if self._pieces.is_byte(token) else piece.replace("▁", " ").encode()
-
     def is_control(self, token: int) -> bool:
         return self._pieces.is_control(token) or self._pieces.is_unknown(token)
 

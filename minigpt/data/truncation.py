@@ -8,11 +8,11 @@ way that it was not trained in.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .examples import Turn
+from .longest import most_that_fit
 
 #: What such cuts are counted as.
 OLDEST = "oldest turns of conversations too long for the context"
@@ -45,17 +45,14 @@ def fit(
     `max_turns` is how many of the last turns the model reads at all, beside the system turn (None: all that fit).
     Returns None if not even the first sentence of the last question fits.
     """
-    system, rest = _split_system(last_turns(turns, max_turns))
+    system, rest = split_system(last_turns(turns, max_turns))
     starts = [0, *(i for i, turn in enumerate(rest) if i and turn.role == "user")]
 
     def keeping_exchanges(count: int) -> tuple[Turn, ...]:
         return (*system, *rest[starts[-count] :])
 
-    most = len(starts)
-    if len(encode(keeping_exchanges(most))) > room:
-        most = _most_that_fit(most, keeping_exchanges, encode, room)
-    if most:
-        kept = keeping_exchanges(most)
+    if count := most_that_fit(len(starts), keeping_exchanges, encode, room):
+        kept = keeping_exchanges(count)
         return Fitted(kept, encode(kept), len(turns) - len(kept))
     *before, question = keeping_exchanges(1) or (Turn("", ""),)
     if question.role != "user":
@@ -63,51 +60,21 @@ def fit(
     parts = sentences(question.text)
 
     def keeping_sentences(count: int) -> tuple[Turn, ...]:
-        return (*before, _beginning(question, parts, count))
+        return (*before, beginning(question, parts, count))
 
-    count = _most_that_fit(len(parts), keeping_sentences, encode, room)
-    if not count:
+    if not (count := most_that_fit(len(parts), keeping_sentences, encode, room)):
         return None
     kept = keeping_sentences(count)
     return Fitted(kept, encode(kept), len(turns) - len(kept), shortened=True)
 
 
-def fit_without_system(
-    turns: Sequence[Turn], encode: Callable[[Sequence[Turn]], list[int]], room: int
-) -> Fitted | None:
-    """The last question of a conversation that `fit` returned None for because its system turn leaves no room: the
-    system turn keeps as many of its sentences as fit beside the question, which may be none."""
-    system, rest = _split_system(turns)
-    fitted = fit(rest, encode, room, 1) if system else None
-    if fitted is None:
-        return None
-    parts = sentences(system[0].text)
-
-    def keeping_sentences(count: int) -> tuple[Turn, ...]:
-        return (*((_beginning(system[0], parts, count),) if count else ()), *fitted.turns)
-
-    kept = keeping_sentences(_most_that_fit(len(parts), keeping_sentences, encode, room))
-    return Fitted(kept, encode(kept), len(turns) - len(kept), shortened=True)
-
-
-def _most_that_fit(
-    limit: int, keeping: Callable[[int], Sequence[Turn]], encode: Callable[[Sequence[Turn]], list[int]], room: int
-) -> int:
-    """The largest count up to `limit` whose turns fit, 0 if none does. It doubles the count before it halves what is
-    left, so that of a very long conversation only about as much is encoded as fits."""
-    tried = 1
-    while tried < limit and len(encode(keeping(tried))) <= room:
-        tried = min(2 * tried, limit)
-    return bisect_right(range(1, tried + 1), room, key=lambda count: len(encode(keeping(count))))
-
-
-def _beginning(turn: Turn, parts: Sequence[str], count: int) -> Turn:
+def beginning(turn: Turn, parts: Sequence[str], count: int) -> Turn:
     return Turn(turn.role, "".join(parts[:count]).rstrip())
 
 
 def last_turns(turns: Sequence[Turn], count: int | None) -> tuple[Turn, ...]:
     """The system turn, and the last `count` turns (None: all) from a turn on that is not the assistant's."""
-    system, rest = _split_system(turns)
+    system, rest = split_system(turns)
     kept = rest[-count:] if count else rest
     return (*system, *(kept[1:] if kept and kept[0].role == "assistant" else kept))
 
@@ -117,6 +84,6 @@ def sentences(text: str) -> list[str]:
     return SENTENCE.findall(text)
 
 
-def _split_system(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], tuple[Turn, ...]]:
+def split_system(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], tuple[Turn, ...]]:
     system = tuple(turn for turn in turns[:1] if turn.role == "system")
     return system, tuple(turns[len(system) :])

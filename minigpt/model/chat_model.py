@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from ..data.examples import Turn
+from ..data.longest import Encode, most_that_fit
 from ..data.tokenizer import Tokenizer
-from ..data.truncation import Fitted, fit, fit_without_system
+from ..data.truncation import Fitted, beginning, fit, sentences, split_system
 from .gpt import GPT
 
 
@@ -59,3 +60,19 @@ class ChatModel:
                 f"this text is longer than the {self.context - reserve} tokens that the model can read; make it shorter"
             )
         return fitted
+
+
+def fit_without_system(turns: Sequence[Turn], encode: Encode, room: int) -> Fitted | None:
+    """The last question of a conversation that `fit` returned None for because its system turn leaves no room: the
+    system turn keeps as many of its sentences as fit beside the question, which may be none."""
+    system, rest = split_system(turns)
+    fitted = fit(rest, encode, room, 1) if system else None
+    if fitted is None:
+        return None
+    parts = sentences(system[0].text)
+
+    def keeping_sentences(count: int) -> tuple[Turn, ...]:
+        return (*((beginning(system[0], parts, count),) if count else ()), *fitted.turns)
+
+    kept = keeping_sentences(most_that_fit(len(parts), keeping_sentences, encode, room))
+    return Fitted(kept, encode(kept), len(turns) - len(kept), shortened=True)

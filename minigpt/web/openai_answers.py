@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from .completions import read
 from .openai_bodies import Completion as CompletionBody
 from .openai_bodies import Streaming
-from .replies import Piece, Reply, Spelled, unspaced
+from .replies import Piece, Reply, Spelled, spelling, unspaced
 from .service import Json, Service
 from .sse import Frames, client_gone, frame
 
 SOON = 0.01  # seconds that one of several silent replies is waited for
 
 
-def named(spelling: bytes) -> str:
+def named(spelled: bytes) -> str:
     """A token's text; as OpenAI writes it, a part of a character is told as its bytes."""
     try:
-        return spelling.decode("utf-8")
+        return spelled.decode("utf-8")
     except UnicodeDecodeError:
-        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in spelling)
+        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in spelled)
 
 
 class Answer:
@@ -32,7 +33,7 @@ class Answer:
     def __init__(self, service: Service, replies: Sequence[Reply], body: Streaming, *, logprobs: bool) -> None:
         self.service, self.replies, self.logprobs = service, replies, logprobs
         self.first, self.n = replies[0], body.n
-        self.spelling = self.first.loaded.tokenizer.spelling
+        self.spelling = partial(spelling, self.first.loaded.tokenizer)
         self.usage_apart = body.stream_options.include_usage
         self.tick = service.settings.tick_seconds if len(replies) == 1 else SOON
         self.gone = client_gone()
@@ -136,7 +137,7 @@ class Answer:
     def _others(self, one: Spelled) -> list[tuple[bytes, float]]:
         """The alternatives at a token's place, spelled as they would stand there."""
         pairs = [(self.spelling(token), logprob) for token, logprob in one.drawn.alternatives]
-        return [(unspaced(spelling), logprob) for spelling, logprob in pairs] if one.first else pairs
+        return [(unspaced(other), logprob) for other, logprob in pairs] if one.first else pairs
 
 
 class Chat(Answer):
@@ -155,12 +156,12 @@ class Chat(Answer):
         return {"index": i, **part, "logprobs": logprobs, "finish_reason": finish_reason}
 
     def _logprob(self, one: Spelled) -> Json:
-        best = [_token(spelling, logprob) for spelling, logprob in self._others(one)]
+        best = [_token(other, logprob) for other, logprob in self._others(one)]
         return {**_token(one.bytes, one.drawn.logprob), "top_logprobs": best}
 
 
-def _token(spelling: bytes, logprob: float | None) -> Json:
-    return {"token": named(spelling), "logprob": logprob, "bytes": [*spelling]}
+def _token(spelled: bytes, logprob: float | None) -> Json:
+    return {"token": named(spelled), "logprob": logprob, "bytes": [*spelled]}
 
 
 class Completion(Answer):
@@ -195,7 +196,7 @@ class Completion(Answer):
             offsets.append(at + len(said[:length].decode("utf-8", "ignore")))
             length += len(one.bytes)
         best: list[dict[str, Any] | None] = [
-            None if one.drawn.logprob is None else {named(spelling): logprob for spelling, logprob in self._others(one)}
+            None if one.drawn.logprob is None else {named(other): logprob for other, logprob in self._others(one)}
             for one in spelled
         ]
         logprobs = [one.drawn.logprob for one in spelled]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..data.tokenizer import TextStream
+from ..data.tokenizer import TextStream, Tokenizer
 from .engine import Drawn, Ended, Ticket
 from .errors import ApiError
 from .model_cache import Loaded
@@ -74,11 +74,11 @@ class Reply:
         self._trim, self._held = trim, ""
         for token in begin:
             self._held += self._written.feed(token)
-        spelling = b"".join(loaded.tokenizer.spelling(token) for token in begin)
-        spelling = unspaced(spelling) if trim else spelling
-        self._blank = trim and not spelling  # whether nothing but spaces has come so far
+        begun = b"".join(spelling(loaded.tokenizer, token) for token in begin)
+        begun = unspaced(begun) if trim else begun
+        self._blank = trim and not begun  # whether nothing but spaces has come so far
         self._waiting = deque[Spelled]()  # tokens that were drawn and not given out yet
-        self._shown = -len(spelling)  # bytes of text that were given out and belong to them
+        self._shown = -len(begun)  # bytes of text that were given out and belong to them
 
     @property
     def seconds(self) -> float:
@@ -117,8 +117,8 @@ class Reply:
     def _take(self, drawn: Drawn) -> Piece | None:
         self.ids.append(drawn.token)
         self.new_tokens += 1
-        spelling = self.loaded.tokenizer.spelling(drawn.token)
-        self._waiting.append(Spelled(drawn, unspaced(spelling) if self._blank else spelling, self._blank))
+        spelled = spelling(self.loaded.tokenizer, drawn.token)
+        self._waiting.append(Spelled(drawn, unspaced(spelled) if self._blank else spelled, self._blank))
         self._blank = self._blank and not self._waiting[-1].bytes
         self._held += self._written.feed(drawn.token)
         text = self._release(last=False)
@@ -169,6 +169,15 @@ class Reply:
 
     def _end(self, reason: str, note: str | None) -> None:
         self.finish_reason, self.note = reason, note
+
+
+def spelling(tokenizer: Tokenizer, token: int) -> bytes:
+    """The bytes that one token stands for; those of several tokens, joined, are the bytes of their text. A byte piece
+    is a part of a character, and a control piece is nothing."""
+    if tokenizer.is_control(token):
+        return tokenizer.decode([token]).encode()
+    piece = tokenizer.piece(token)
+    return piece.replace("▁", " ").encode() if tokenizer.is_learned(token) else bytes([int(piece[3:5], 16)])
 
 
 def unspaced(spelling: bytes) -> bytes:

@@ -9,6 +9,7 @@ from minigpt import Turn
 from minigpt.model.checkpoint import load_model
 from minigpt.web import inspect as look
 from minigpt.web.openai_answers import named
+from minigpt.web.replies import spelling
 
 pytest_plugins = ["helpers.web_fixtures"]
 
@@ -131,7 +132,7 @@ def test_a_prompt_is_scored_without_going_on(client, models):
     assert found["token_logprobs"] == pytest.approx(expected, abs=1e-4)
     assert [choice["text"][at:].startswith(t) for at, t in zip(found["text_offset"], found["tokens"], strict=True)]
     likeliest = [max(best, key=best.get) for best in found["top_logprobs"]]
-    assert likeliest == [named(model.tokenizer.spelling(int(row.argmax()))) for row in scores[:-1]]
+    assert likeliest == [named(spelling(model.tokenizer, int(row.argmax()))) for row in scores[:-1]]
     by_ids = complete(client, prompt=ids[1:], echo=True, logprobs=1, max_tokens=1).get_json()["choices"][0]
     assert by_ids["text"].startswith("The market opens.") and by_ids["logprobs"]["token_logprobs"][0] is None
     assert len(by_ids["logprobs"]["tokens"]) == len(ids)  # one less before it, one more behind
