@@ -310,6 +310,7 @@ def test_mistakes_at_the_start_end_in_one_sentence(tmp_path, folder):
         for arguments, words in (
             (["--port", port], "is in use"),
             (["--host", "0.0.0.0"], "--token"),
+            (["--allow-host", "http://vm:5000"], "leave out the scheme"),
             (["--host", "203.0.113.7", "--token", "t"], "cannot be listened on"),
             (["--port", "99999"], "99999"),
             (["--temperature", "1"], "--terminal"),
