@@ -37,8 +37,7 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         python = environment(arguments.keep.resolve() if arguments.keep else Path(temporary) / "venv")
-        command = [sys.executable, ROOT / "run_chat.py", "--no-browser", "--port", "0",
-                   "--model", ROOT / "trained_models/shipped/ppo"]  # fmt: skip
+        command = [sys.executable, "run_chat.py", "--no-browser", "--port", "0", "--model", "trained_models/shipped/ppo"]  # fmt: skip
         server = subprocess.Popen(
             command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
         )
