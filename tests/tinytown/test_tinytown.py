@@ -254,6 +254,7 @@ def test_movie_loader_reads_the_dialogues(folder: Path, town: Town) -> None:
     assert corpus.valid
 
 
+@pytest.mark.slow
 def test_script_has_the_columns_and_quirks_of_the_simpsons_file(folder: Path, town: Town) -> None:
     with (folder / "script" / "script_lines.csv").open(encoding="utf-8", newline="") as file:
         table = csv.DictReader(file, strict=True)
@@ -366,6 +367,7 @@ def test_doccano_files(folder: Path) -> None:
 # --- writing
 
 
+@pytest.mark.slow
 def test_a_complete_folder_is_left_alone_and_a_broken_one_is_mended(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
