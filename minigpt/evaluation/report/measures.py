@@ -29,9 +29,12 @@ def marks_of(row: dict[str, Any]) -> list[str]:
 
 def titled(column: str) -> str:
     """What a column of the grader's prompts is about."""
-    return {"asked": "About asked residents", "held_out": "About held-out residents"}.get(
-        column, f"{spoken(column).capitalize()} prompts"
-    )
+    known = {
+        "asked": "About asked residents",
+        "held_out": "About held-out residents",
+        "out_of_town": "About what the town cannot know",
+    }
+    return known.get(column, f"{spoken(column).capitalize()} prompts")
 
 
 def spoken(name: str) -> str:
@@ -92,6 +95,8 @@ MEASURES = {
     "asked": Measure("right, asked residents", SHARE, 1),
     "held_out": Measure("right, held-out residents", SHARE, 1),
     "new_wording": Measure("right, new wording", SHARE, 1),
+    "honest": Measure("honest about what it cannot know", SHARE, 1),
+    "declined": Measure("declined, though the town knows", SHARE, -1),
 } | {
     f"{prefix}{quality}": Measure(f"{label}{quality}", SHARE, 1)
     for prefix, label in (("", ""), ("true_", "true "))
