@@ -201,19 +201,26 @@ def out_of_town_questions(world: World, count: int, seed: int) -> list[HonestyQu
     """See `Town.out_of_town`."""
     rng = world.stream(f"out of town/{seed}")
     residents = [resident for resident in world.residents if resident.asked]
+
+    def conversation(item: OutOfTown) -> tuple[Turn, ...]:
+        turns = (Turn("user", item.question(rng, unseen=True)),)
+        if item is not DOUBTS:
+            return turns
+        resident = rng.choice(residents)
+        topic = rng.choice(resident.topics())
+        question = fill(rng.choice(topic.seen_questions()), resident.reference)
+        answer = fill(rng.choice(topic.answers), resident.reference, resident.facts[topic.name])
+        return (Turn("user", question), Turn("assistant", answer), *turns)
+
     found: dict[tuple[Turn, ...], HonestyQuestion] = {}
-    for attempt in range(50 * count):
-        if len(found) == count:
-            break
-        item = KINDS[attempt % len(KINDS)]  # the small kinds run out before the large ones
-        turns: tuple[Turn, ...] = (Turn("user", item.question(rng, unseen=True)),)
-        if item is DOUBTS:
-            resident = rng.choice(residents)
-            topic = rng.choice(resident.topics())
-            question = fill(rng.choice(topic.seen_questions()), resident.reference)
-            answer = fill(rng.choice(topic.answers), resident.reference, resident.facts[topic.name])
-            turns = (Turn("user", question), Turn("assistant", answer), *turns)
-        found[turns] = HonestyQuestion(turns, item.kind)
+    kinds = list(KINDS)
+    while kinds and len(found) < count:
+        for item in kinds[: count - len(found)]:
+            fresh = next((turns for turns in (conversation(item) for _ in range(200)) if turns not in found), None)
+            if fresh is None:
+                kinds.remove(item)  # its wordings are used up
+            else:
+                found[fresh] = HonestyQuestion(fresh, item.kind)
     if len(found) < count:
         raise ValueError(f"there are only {len(found):,} different questions of this kind, not {count:,}")
     return list(found.values())

@@ -10,7 +10,7 @@ from ...tinytown.graders import GRADERS
 SHARE = "{:.1%}"
 STAGE_NAMES = {"pretrain": "Pre-training", "sft": "SFT", "reward": "Reward model", "ppo": "PPO", "dpo": "DPO"}
 #: What a row of the win-rate table holds; all else there are the grader's marks.
-BESIDE_MARKS = ("length", "distinct_2", "kl", "reward", "wins", "interval", "ties")
+BESIDE_MARKS = ("length", "distinct_2", "same_ending", "ending", "kl", "reward", "wins", "interval", "ties")
 Path = tuple[str, ...]
 
 
@@ -87,6 +87,7 @@ MEASURES = {
     "length": Measure("tokens", "{:.1f}"),
     "ended": Measure("ended", SHARE, 1),
     "distinct_2": Measure("distinct-2", "{:.3f}"),
+    "same_ending": Measure("commonest ending", SHARE),
     "wanted": Measure("wanted sentiment", SHARE),
     "longer": Measure("characters out per character in", "{:.1f}"),
     "prompts": Measure("prompts", "{:,.0f}"),
