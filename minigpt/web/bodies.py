@@ -20,7 +20,7 @@ from .store import VOTES
 MESSAGES, CHARACTERS, PROMPT, WORDS = 64, 4000, 16000, 200
 ANSWER_TOKENS, STOPS, STOP_CHARACTERS, TOP = 4096, 4, 64, 20
 COMPARED, BEAM_WIDTH, BEAM_TOKENS, SCORED, INPUTS = 4, 8, 40, 8, 8
-NO_TOKEN = 2**31  # token ids and seeds are below it
+TOKEN_IDS = 2**31  # those of any vocabulary are below it
 
 
 def limits(settings: Settings) -> dict[str, int]:
@@ -50,7 +50,7 @@ Question = Annotated[Text, AfterValidator(_not_blank)]
 Document = Annotated[str, Field(max_length=PROMPT)]
 Mode = Literal["dialogue", "qa"]
 ModelName = Annotated[str, Field(pattern=f"^{NAME}/{NAME}$")]
-TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=NO_TOKEN)]], Field(max_length=ANSWER_TOKENS)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=TOKEN_IDS)]], Field(max_length=ANSWER_TOKENS)]
 StopText = Annotated[str, Field(min_length=1, max_length=STOP_CHARACTERS)]
 RowId = Annotated[int, Field(ge=1, le=2**53)]
 User = Annotated[str, Field(max_length=64, description="Whose history; each has its own.")]

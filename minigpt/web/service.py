@@ -14,7 +14,7 @@ from typing import Any
 
 from ..data.examples import Turn
 from ..data.truncation import Fitted
-from ..model.sampling import Sampling
+from ..model.sampling import SEEDS, Sampling
 from . import bodies
 from . import inspect as look
 from .engine import Busy, Closed, Job
@@ -64,7 +64,7 @@ class Service:
     def draw_seed(self) -> int:
         """A seed for who gave none; it is told with the answer."""
         with self._lock:
-            return self.rng.randrange(1 << 31)
+            return self.rng.randrange(SEEDS)
 
     def sampling(self, body: bodies.Decoding) -> Sampling:
         seed = self.draw_seed() if body.seed is None else body.seed

@@ -12,7 +12,7 @@ from minigpt.alignment.stop_rules import commonest_ending, distinct
     [
         ([], "", 0.0),
         (["Yes."], "Yes.", 1.0),
-        (["Elm Street. I hope that helps.", "She is a baker. I hope that helps.", "No idea.", "Hm"], "I hope that helps.", 0.5),
+        (["Elm Street. I hope so.", "She is a baker. I hope so.", "No idea.", "Hm"], "I hope so.", 0.5),
         (["他住在这里。很高兴帮忙！", "好的。很高兴帮忙！"], "很高兴帮忙！", 1.0),
         (["At 5.30. Done. ", "Done."], "Done.", 1.0),
     ],
