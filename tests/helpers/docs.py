@@ -1,6 +1,6 @@
 """Reading the project's Markdown: fences, code spans, headings, links, the file tree; and the commands in them.
 
-python tests/helpers/docs.py      write today's line counts into README.md and lessons/README.md
+python tests/helpers/docs.py      write today's line counts and learning path into README.md and lessons/README.md
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))  # for the lessons, which are no part of the installed package
+
+from lessons.stale import with_path_table  # noqa: E402
+
 #: Where a path in the text may start.
 STARTS = (ROOT, ROOT / "minigpt", ROOT / "minigpt/web/static/js", ROOT / "tests")
 COUNTED = {".py", ".js", ".css", ".html"}  # what a line count counts
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)(?: [^\n`]*)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def pages() -> list[Path]:
     """Every Markdown file of the project."""
-    folders = ("", "docs/", "corpora/", "trained_models/", "lessons/", "benchmarks/")
+    folders = ("", "docs/", "corpora/", "trained_models/", "lessons/", "lessons/zh/", "benchmarks/")
     return sorted(path for folder in folders for path in ROOT.glob(f"{folder}*.md"))
 
 
@@ -266,7 +270,8 @@ def teaching_files(lessons: str) -> dict[str, int]:
 
 
 def with_true_counts(readme: str, lessons: str) -> tuple[str, str]:
-    """Both pages with the counts of today."""
+    """Both pages with the counts of today, and the learning path of the lessons that there are."""
+    lessons = with_path_table(lessons)
     lessons = ROW.sub(lambda row: f"{row[1]}{count_lines(row[2]):,}{row[4]}", lessons)
     files = teaching_files(lessons)
     total = sum(files.values())
@@ -288,7 +293,6 @@ def with_true_counts(readme: str, lessons: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     names = ("README.md", "lessons/README.md")
     for name, text in zip(names, with_true_counts(*map(read, names)), strict=True):
         (ROOT / name).write_text(text, encoding="utf-8", newline="\n")

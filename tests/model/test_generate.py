@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers.models import make_chat, make_model
 
-from minigpt import ChatModel, Sampling, beam_search, generate, stream
+from minigpt import ChatModel, Prompt, Sampling, Turn, beam_search, generate, respond, stream
 from minigpt.data.tokenizer import TextStream
 from minigpt.model.sampling import GREEDY
 
@@ -64,6 +64,14 @@ def test_stream_equals_generate(model):
     for sampling in (GREEDY, Sampling(seed=2)):
         whole = generate(model, [[1, 2]], 15, sampling, stop={9, 30})[0].ids
         assert list(stream(model, [1, 2], 15, sampling, stop={9, 30})) == whole
+
+
+def test_a_chat_models_answer_ends_where_its_turn_does(speaker):
+    """Without looking for the end of the turn, the text goes on as a made-up conversation."""
+    prompt = [Prompt((Turn("user", "the and a?"),))]
+    (response,) = respond(speaker, prompt, 20, Sampling(temperature=0))
+    assert response.finished and response.ids[-1] == speaker.tokenizer.eos
+    assert not any(map(speaker.tokenizer.is_control, response.ids[response.start : -1]))
 
 
 def test_generation_ends_at_the_context(model):
