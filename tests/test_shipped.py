@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from minigpt.chat import Chat
-from minigpt.data.examples import Turn
+from minigpt.data.examples import Prompt, Turn
 from minigpt.evaluation.knowledge import ask, honesty, mark
 from minigpt.model.checkpoint import load_model, read_card
+from minigpt.model.responses import respond
 from minigpt.model.sampling import CHATTY
 from minigpt.textbook import SHARED_TOKENIZER
 from minigpt.tinytown import Town
+from minigpt.tinytown.speech import SMALL_TALK
 from minigpt.training.run_state import METRICS
 
 SHIPPED = Path(__file__).parents[1] / "trained_models" / "shipped"
@@ -50,3 +52,12 @@ def test_the_shipped_policy_says_what_it_can_do():
 @pytest.mark.parametrize("stage", ["pretrain", "sft", "reward", "ppo"])
 def test_shipped_models_have_their_curves(stage):
     assert (SHIPPED / stage / METRICS).stat().st_size > 1000
+
+
+def test_the_shipped_policy_can_still_talk():
+    """A policy that was rewarded for honesty may learn to decline whatever it is asked."""
+    town, model = Town(), load_model(SHIPPED / "ppo")
+    prompts = [Prompt((Turn("user", text),)) for talk in SMALL_TALK for text in talk.prompts]
+    replies = respond(model, prompts, 48, CHATTY)
+    right = [town.grade(prompt.turns, reply.text).right for prompt, reply in zip(prompts, replies, strict=True)]
+    assert sum(right) / len(right) >= 0.9
