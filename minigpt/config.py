@@ -215,12 +215,6 @@ class RewardConfig(TrainingConfig):
     length_bias: float = setting(
         0.0, "what each word of an answer is worth to the annotator, beside quality from 0 to 1"
     )
-    odd_rivals: float = setting(
-        0.0,
-        "share of the annotator's pairs with an answer that PPO will try: one to another prompt, or a single sentence",
-        minimum=0,
-        maximum=1,
-    )
     max_new_tokens: int = setting(48, "longest answer that the SFT model gives to the annotator", minimum=1)
     likelihood_penalty: float = setting(
         0.0,

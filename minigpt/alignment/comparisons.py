@@ -22,7 +22,6 @@ from ..model.responses import Response, fit_prompts, respond
 from ..model.sampling import CHATTY, Sampling
 from ..run import COMPARISONS, Run
 from .negatives import parse_kinds, synthetic
-from .stop_rules import SENTENCE_END
 
 #: How good an answer to a prompt is, by a grader; only differences count.
 Grade = Callable[[Sequence[Turn], str], float]
@@ -57,9 +56,7 @@ def open_comparisons(run: Run, chat: ChatModel) -> CorpusLoader:
         annotator = SimulatedAnnotator(
             lambda prompt, answer: grader.grade(prompt, answer)["score"], settings.noise, settings.length_bias
         )
-        comparisons, dropped = rated_samples(
-            chat, prompts[: settings.pairs], annotator, length, settings.seed, settings.odd_rivals
-        )
+        comparisons, dropped = rated_samples(chat, prompts[: settings.pairs], annotator, length, settings.seed)
         dropped += lost
     return CorpusLoader(comparisons, valid_fraction=HELD_OUT, dropped=dropped)
 
@@ -135,30 +132,13 @@ class SimulatedAnnotator:
         return a if right != (rng.random() < self.noise) else b
 
 
-def odd_rivals(answers: Sequence[str], share: float, seed: int) -> list[str]:
-    """The answers, of which a `share` is replaced by the answer to another prompt or by one sentence of its own.
-
-    The model hardly ever answers so by itself. A reward model that has only seen what it does answer knows no better
-    than to like a courtesy alone, or a polite refusal of what can be answered, and PPO finds that out.
-    """
-    rng = random.Random(f"odd rivals/{seed}")
-    rivals = list(answers)
-    for i in range(len(answers)):
-        if rng.random() < share:
-            sentences = SENTENCE_END.split(answers[i])
-            rivals[i] = rng.choice(sentences) if len(sentences) > 1 and rng.random() < 0.5 else rng.choice(answers)
-    return rivals
-
-
 def rated_samples(
-    chat: ChatModel, prompts: Sequence[Prompt], annotator: SimulatedAnnotator, max_new_tokens: int, seed: int,
-    odd: float = 0.0,
-) -> tuple[list[Comparison], Counter[str]]:  # fmt: skip
-    """Two of the model's own answers to each prompt, compared; ties are counted as dropped. See `odd_rivals`."""
+    chat: ChatModel, prompts: Sequence[Prompt], annotator: SimulatedAnnotator, max_new_tokens: int, seed: int
+) -> tuple[list[Comparison], Counter[str]]:
+    """Two of the model's own answers to each prompt, compared; ties are counted as dropped."""
     rng = random.Random(seed)
     first = texts(chat, prompts, max_new_tokens, Sampling(seed=seed))
     second = texts(chat, prompts, max_new_tokens, Sampling(seed=seed + len(prompts)))
-    second = odd_rivals(second, odd, seed)
     comparisons: list[Comparison] = []
     dropped: Counter[str] = Counter()
     for prompt, a, b in zip(prompts, first, second, strict=True):

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
 
 
 def distinct(texts: Sequence[str], n: int = 2) -> float:
@@ -23,7 +23,7 @@ def commonest_ending(texts: Sequence[str]) -> tuple[str, float]:
     onto one phrase that the reward pays for. Answers of one sentence are all ending."""
     if not texts:
         return "", 0.0
-    endings = Counter(SENTENCE_END.split(text.strip())[-1] for text in texts)
+    endings = Counter(_SENTENCE_END.split(text.strip())[-1] for text in texts)
     ending, count = endings.most_common(1)[0]
     return ending, count / len(texts)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ..data.examples import Turn
 from . import speech
 from .grader import ReplyGrader
-from .out_of_town import DOUBTS, OPENINGS
+from .out_of_town import ANY_GOOD, DOUBTS, OPENINGS
 from .questions import Asked, AskedFact, AskedNothing, AskedOutOfTown, AskedUnknowable, as_follow_up
 from .topics import Topic, fill
 from .world import TOPICS, Resident, World
@@ -17,7 +17,7 @@ from .world import TOPICS, Resident, World
 #: How many exchanges (question and reply) a conversation has, and how often.
 EXCHANGES = {1: 0.45, 2: 0.35, 3: 0.20}
 #: What an exchange is about, and how often.
-MATTERS = {"resident": 0.54, "sight": 0.09, "unknowable": 0.05, "talk": 0.08, "out of town": 0.24}
+MATTERS = {"resident": 0.50, "sight": 0.09, "unknowable": 0.05, "talk": 0.13, "out of town": 0.23}
 #: How often the visitor doubts the answer to the question before.
 DOUBT_SHARE = 0.04
 #: How often the visitor stays with the resident just talked about, and calls whom how.
@@ -169,7 +169,8 @@ class Talker:
         rng = self.rng
         if isinstance(asked, AskedNothing):
             others = [item for item in speech.SMALL_TALK if not self.grader.is_right(asked, item.plain)]
-            return rng.choice(others).plain
+            # Declining is wrong here too. Raters who never see it done do not tell the reward model.
+            return rng.choice((rng.choice(others).plain, rng.choice(ANY_GOOD)))
         if isinstance(asked, AskedOutOfTown):
             fact = next(self._facts)
             sentence = self.sentence(fact, fact.answer)  # true, and no answer

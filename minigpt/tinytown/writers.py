@@ -20,7 +20,7 @@ from .town import Town
 from .world import RESIDENTS
 
 #: Raise this whenever the same seed would give other bytes, so that folders written before are written anew.
-VERSION = 11
+VERSION = 12
 CONTENTS = "tinytown.json"
 
 

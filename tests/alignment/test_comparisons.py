@@ -18,14 +18,7 @@ from minigpt import (
     UserError,
     generate,
 )
-from minigpt.alignment.comparisons import (
-    SimulatedAnnotator,
-    film_samples,
-    odd_rivals,
-    rated_samples,
-    save_comparisons,
-    texts,
-)
+from minigpt.alignment.comparisons import SimulatedAnnotator, film_samples, rated_samples, save_comparisons, texts
 from minigpt.config import RewardConfig
 from minigpt.data.examples import Prompt, RatedAnswer, prompts_of
 from minigpt.data.formats import ComparisonCorpus
@@ -104,23 +97,6 @@ def test_a_careless_annotator_of_samples_is_wrong_as_often_as_told(speaker):
     comparisons, _ = rated_samples(speaker, questions(400), SimulatedAnnotator(count_f, noise=0.25), 10, seed=0)
     wrong = sum(count_f(ASKED, c.chosen) < count_f(ASKED, c.rejected) for c in comparisons)
     assert wrong / len(comparisons) == pytest.approx(0.25, abs=0.07)
-
-
-def test_odd_rivals_are_answers_to_other_prompts_or_one_sentence_of_their_own():
-    answers = [f"Ada{i} is a baker. I hope that helps." for i in range(400)]
-    rivals = odd_rivals(answers, 0.25, seed=0)
-    odd = [(own, rival) for own, rival in zip(answers, rivals, strict=True) if rival != own]
-    assert len(odd) / len(answers) == pytest.approx(0.25, abs=0.06)
-    parts = [rival for own, rival in odd if rival not in answers]
-    assert parts and all(rival in own.split(". ")[0] + "." or rival == "I hope that helps." for own, rival in odd
-                         if rival not in answers)  # fmt: skip
-    assert 0.3 < len(parts) / len(odd) < 0.7
-    assert odd_rivals(answers, 0, seed=0) == answers
-
-
-def test_the_annotator_sees_the_odd_rivals(speaker):
-    plain, odd = (rated_samples(speaker, questions(60), SimulatedAnnotator(count_f), 10, 0, s)[0] for s in (0, 1.0))
-    assert plain != odd and all(count_f(ASKED, c.chosen) > count_f(ASKED, c.rejected) for c in odd)
 
 
 def test_the_same_seed_collects_the_same_comparisons(speaker):
