@@ -44,12 +44,12 @@ def hints(number: str) -> dict[str, list[dict[str, str]]]:
     return dict(json.loads((HERE / "hints" / f"{number}.json").read_text(encoding="utf-8")))
 
 
-def verdict(check: Any, answer: Any, seed: int) -> str:
+def verdict(check: Any, given: Any, seed: int) -> str:
     """What is wrong with an answer; empty if nothing is."""
-    if answer is None:
+    if given is None:
         return "there is no function of this name in the file"
     try:
-        check(answer, random.Random(seed))
+        check(given, random.Random(seed))
     except NotImplementedError:
         return "not written yet"
     except Wrong as wrong:
@@ -61,8 +61,12 @@ def verdict(check: Any, answer: Any, seed: int) -> str:
 
 
 def check_file(number: str, path: Path, seed: int) -> dict[str, str]:
-    """The verdict on each exercise."""
-    module = load(path)
+    """The verdict on each exercise. Raises LessonError for a file that Python cannot read."""
+    try:
+        module = load(path)
+    except Exception as error:
+        line = getattr(error, "lineno", None) or traceback.extract_tb(error.__traceback__)[-1].lineno
+        raise LessonError(f"{path}, line {line}: {type(error).__name__}: {error}") from error
     return {name: verdict(check, getattr(module, name, None), seed) for name, check in exercises(number).items()}
 
 
@@ -82,7 +86,8 @@ def quiz(number: str, language: str) -> int:
             print("   " + {"en": "Right.", "zh": "对。"}[language])
         else:
             answer = next(choice for choice in choices if choice.get("right"))
-            print("   " + (chosen["why"][language] if chosen else ""))
+            if chosen:
+                print(f"   {chosen['why'][language]}")
             print(f"   -> {answer[language]}")
     print(f"\n{right}/{len(questions)}")
     return 0 if right == len(questions) else 1
@@ -98,11 +103,17 @@ def main() -> int:
     arguments = parser.parse_args()
     language = "zh" if arguments.zh else "en"
     try:
-        number = find(arguments.lesson).name[:2]
+        return answer(find(arguments.lesson).name[:2], arguments.quiz, arguments.hint, language)
     except LessonError as error:
         print(error, file=sys.stderr)
         return 2
-    if arguments.quiz:
+    except (KeyboardInterrupt, EOFError):
+        return 130
+
+
+def answer(number: str, ask: bool, hint: int, language: str) -> int:
+    """What the reader asked for: the quiz, or the verdict on the answers, with hints."""
+    if ask:
         return quiz(number, language)
     answers = ANSWERS / f"{number}.py"
     if not answers.is_file():
@@ -114,9 +125,9 @@ def main() -> int:
     verdicts = check_file(number, answers, seed)
     for name, problem in verdicts.items():
         print(f"{'-' if problem else '+'} {name}: {problem or 'right'}")
-        for hint in hints(number)[name][: arguments.hint] if problem else []:
-            print(f"    {hint[language]}")
-    if any(verdicts.values()) and not arguments.hint:
+        for told in hints(number)[name][:hint] if problem else []:
+            print(f"    {told[language]}")
+    if any(verdicts.values()) and not hint:
         print("\nStuck? Add --hint.")
     return 1 if any(verdicts.values()) else 0
 

@@ -122,6 +122,8 @@ def test_a_reader_gets_the_exercises_then_verdicts_then_hints(tmp_path, monkeypa
     code, said = say("00")
     assert code == 0 and "+ with_temperature: right" in said
     assert say("99")[0] == 2
+    (tmp_path / "answers/00.py").write_text("def with_temperature(:\n", encoding="utf-8")
+    assert say("00") == (2, "")
 
 
 def test_the_quiz_explains_a_wrong_choice(monkeypatch, capsys):
@@ -130,5 +132,7 @@ def test_the_quiz_explains_a_wrong_choice(monkeypatch, capsys):
     assert check.quiz("00", "zh") == 1
     questions = json.loads((HERE / "quiz/00.json").read_text(encoding="utf-8"))
     assert questions[0]["choices"][1]["why"]["zh"] in capsys.readouterr().out
+    monkeypatch.setattr("builtins.input", lambda _: "")
+    assert check.quiz("00", "en") == 1
     monkeypatch.setattr("builtins.input", lambda _: "a")
     assert check.quiz("00", "en") == int(not all(question["choices"][0].get("right") for question in questions))
