@@ -168,7 +168,7 @@ def test_a_broken_request_is_answered_and_the_server_lives(server):
             while connection.recv(4096):
                 pass
     oversized = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    oversized.request("POST", "/v1/chat/completions", b"x" * 200_000, {"Content-Type": "application/json"})
+    oversized.request("POST", "/v1/chat/completions", b"x" * 5_000_000, {"Content-Type": "application/json"})
     assert oversized.getresponse().status == 413
     health = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     health.request("GET", "/health")
@@ -316,6 +316,7 @@ def test_mistakes_at_the_start_end_in_one_sentence(tmp_path, folder):
         for arguments, words in (
             (["--port", port], "is in use"),
             (["--host", "0.0.0.0"], "--token"),
+            (["--allow-host", "http://vm:5000"], "leave out the scheme"),
             (["--host", "203.0.113.7", "--token", "t"], "cannot be listened on"),
             (["--port", "99999"], "99999"),
             (["--temperature", "1"], "--terminal"),
