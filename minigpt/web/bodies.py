@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from .. import chat
 from ..data.examples import Turn
-from ..model.sampling import CHATTY, Sampling
+from ..model.sampling import CHATTY, SEEDS, Sampling
 from .messages import EITHER, ONE, SEVERAL, Message
 from .messages import MESSAGES as MOST_MESSAGES
 from .model_cache import NAME
@@ -92,7 +92,7 @@ def _most(value: Any) -> Any:
 
 def _folded(value: Any) -> Any:
     """OpenAI's seeds have 64 bits and a sign."""
-    return value % NO_TOKEN if type(value) is int and -(2**63) <= value < 2**63 else value
+    return value % SEEDS if type(value) is int and -(2**63) <= value < 2**63 else value
 
 
 def _smallest(value: Any) -> Any:

@@ -101,7 +101,7 @@ class Service:
     def seeded(self, body: bodies.AnyDecoding, n: int) -> list[bodies.AnyDecoding]:
         """The body `n` times, each with the seed after the one before."""
         seed = self.draw_seed() if body.seed is None else body.seed
-        return [body.model_copy(update={"seed": (seed + i) % bodies.NO_TOKEN}) for i in range(n)]
+        return [body.model_copy(update={"seed": (seed + i) % SEEDS}) for i in range(n)]
 
     def all_or_none(self, begin: Sequence[Callable[[], Reply]]) -> list[Reply]:
         """Begin several replies. If one cannot be begun, the others are cancelled and its ApiError goes on."""
