@@ -1,6 +1,6 @@
 """The `minigpt` command: everything but the numbered scripts, as subcommands.
 
-    minigpt evaluate knowledge --help                 the same as python -m minigpt evaluate knowledge --help
+minigpt evaluate knowledge --help                 the same as python -m minigpt evaluate knowledge --help
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from .. import chat
 from ..data.examples import Turn
-from ..model.sampling import CHATTY, Sampling
+from ..model.sampling import CHATTY, SEEDS, Sampling
 from .messages import EITHER, ONE, SEVERAL, Message
 from .messages import MESSAGES as MOST_MESSAGES
 from .model_cache import NAME
@@ -24,7 +24,7 @@ MESSAGES, CHARACTERS = 64, 4000
 PROMPT, WORDS = 2**20, 200
 ANSWER_TOKENS, STOPS, STOP_CHARACTERS, TOP = 4096, 4, 64, 20
 COMPARED, BEAM_WIDTH, BEAM_TOKENS, SCORED, INPUTS = 4, 8, 40, 8, 8
-NO_TOKEN = 2**31  # token ids and seeds are below it
+TOKEN_IDS = 2**31  # those of any vocabulary are below it
 
 
 def limits(settings: Settings) -> dict[str, int]:
@@ -54,7 +54,7 @@ Question = Annotated[Text, AfterValidator(_not_blank)]
 Document = Annotated[str, Field(max_length=PROMPT)]
 Mode = Literal["dialogue", "qa"]
 ModelName = Annotated[str, Field(pattern=f"^{NAME}/{NAME}$")]
-TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=NO_TOKEN)]], Field(max_length=ANSWER_TOKENS)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=TOKEN_IDS)]], Field(max_length=ANSWER_TOKENS)]
 StopText = Annotated[str, Field(min_length=1, max_length=STOP_CHARACTERS)]
 RowId = Annotated[int, Field(ge=1, le=2**53)]
 User = Annotated[str, Field(max_length=64, description="Whose history; each has its own.")]
@@ -92,7 +92,7 @@ def _most(value: Any) -> Any:
 
 def _folded(value: Any) -> Any:
     """OpenAI's seeds have 64 bits and a sign."""
-    return value % NO_TOKEN if type(value) is int and -(2**63) <= value < 2**63 else value
+    return value % SEEDS if type(value) is int and -(2**63) <= value < 2**63 else value
 
 
 def _smallest(value: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..data.examples import Turn
 from ..data.truncation import Fitted
-from ..model.sampling import Sampling
+from ..model.sampling import SEEDS, Sampling
 from . import bodies
 from . import inspect as look
 from .engine import Busy, Closed, Job, Ticket
@@ -65,7 +65,7 @@ class Service:
     def draw_seed(self) -> int:
         """A seed for who gave none; it is told with the answer."""
         with self._lock:
-            return self.rng.randrange(1 << 31)
+            return self.rng.randrange(SEEDS)
 
     def sampling(self, body: bodies.Decoding) -> Sampling:
         seed = self.draw_seed() if body.seed is None else body.seed
@@ -101,7 +101,7 @@ class Service:
     def seeded(self, body: bodies.AnyDecoding, n: int) -> list[bodies.AnyDecoding]:
         """The body `n` times, each with the seed after the one before."""
         seed = self.draw_seed() if body.seed is None else body.seed
-        return [body.model_copy(update={"seed": (seed + i) % bodies.NO_TOKEN}) for i in range(n)]
+        return [body.model_copy(update={"seed": (seed + i) % SEEDS}) for i in range(n)]
 
     def all_or_none(self, begin: Sequence[Callable[[], Reply]]) -> list[Reply]:
         """Begin several replies. If one cannot be begun, the others are cancelled and its ApiError goes on."""

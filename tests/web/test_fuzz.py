@@ -56,6 +56,7 @@ def made_up(described: dict[str, Any], schema: dict[str, Any], rng: random.Rando
     return rng.random() < 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hostility", [0.0, 0.02, 0.3])
 def test_no_request_breaks_the_server(models, tokenizer, tmp_path, hostility):
     app = make_app(models, tmp_path, lambda model: ScriptedEngine(model, tokenizer.encode(" Fine, thank you!")))
