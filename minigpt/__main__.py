@@ -1,7 +1,7 @@
 """The `minigpt` command: the numbered scripts and everything else, as subcommands.
 
-    minigpt chat                                      the same as python run_chat.py, from any folder
-    minigpt evaluate knowledge --help                 the same as python -m minigpt evaluate knowledge --help
+minigpt chat                                      the same as python run_chat.py, from any folder
+minigpt evaluate knowledge --help                 the same as python -m minigpt evaluate knowledge --help
 """
 
 from __future__ import annotations

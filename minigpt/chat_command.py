@@ -32,6 +32,10 @@ def parser(description: str | None) -> cli.Parser:
     page.add_argument("--port", type=int, default=5000, help="port of the page (default 5000)")
     page.add_argument("--host", default="127.0.0.1", help="0.0.0.0 lets others in; wants --token (default 127.0.0.1)")
     page.add_argument("--token", help="a word that visitors must know")
+    page.add_argument(
+        "--allow-host", action="append", default=[], metavar="NAME", help="answer to this name too, without a token"
+    )
+    page.add_argument("--behind-proxy", action="store_true", help="believe an https proxy's X-Forwarded headers")
     page.add_argument("--no-browser", action="store_true", help="do not open the page in a browser")
     talking = parser.add_argument_group("terminal (the page has these settings on it)")
     talking.add_argument("--mode", choices=MODES, help="dialogue (default) remembers earlier turns, qa does not")
@@ -123,6 +127,7 @@ def talk(chat: Chat) -> None:
 
 def serve(arguments: argparse.Namespace) -> None:
     """The chat page, until Ctrl-C."""
+    from .web.security import split_host
     from .web.server import Server, log_to_stderr  # the terminal needs no web server
     from .web.settings import Settings
 
@@ -137,11 +142,17 @@ def serve(arguments: argparse.Namespace) -> None:
             raise UserError(f"{arguments.model} is a reward model: it scores answers, it cannot write; name another.")
         where = {"models": arguments.model.resolve().parents[1], "default_model": model.name}
     device = str(detect(arguments.device, arguments.dtype).device)
-    settings = Settings(device=device, token=arguments.token, **where)
+    for name in arguments.allow_host:
+        if split_host(name) != name.lower() or ":" in name.strip("[]"):
+            raise UserError(f"--allow-host {name} is no name of a host; leave out the scheme and the port.")
+    hosts = tuple(name.lower() for name in arguments.allow_host)
+    settings = Settings(device=device, token=arguments.token, hosts=hosts, behind_proxy=arguments.behind_proxy, **where)
     server = Server(settings, arguments.host, arguments.port)
     log_to_stderr()
     names = [name for name, entry in server.app.cache.entries().items() if entry.writes]
     print(f"page:      {server.url}")
+    if others := server.urls_for_others:
+        print(f"others:    {' or '.join(others)}")
     print(f"models:    {', '.join(names) or 'none yet; run_pretrain.py makes one'}")
     print(f"votes:     {settings.store_path}")
     print("Ctrl-C ends it.", flush=True)

@@ -70,9 +70,7 @@ def add_settings_flags(parser: argparse.ArgumentParser, settings: type = Trainin
     for field in fields(settings):
         assert field.default is not MISSING
         if isinstance(field.default, bool):
-            group.add_argument(
-                _flag(field.name), action=argparse.BooleanOptionalAction, help=field.metadata["help"]
-            )
+            group.add_argument(_flag(field.name), action=argparse.BooleanOptionalAction, help=field.metadata["help"])
             continue
         group.add_argument(
             _flag(field.name),

@@ -183,9 +183,7 @@ class TrainingConfig:
     steps: int = setting(0, "optimizer steps to take; 0 leaves it to --epochs", minimum=0)
     minutes: float = setting(0.0, "time to train for; the schedule fits itself to it", minimum=0)
     warmup_steps: int = setting(20, "steps in which the learning rate climbs to its peak", minimum=0)
-    decay: float = setting(
-        0.5, "last part of the run in which the learning rate falls to zero", above=0, maximum=1
-    )
+    decay: float = setting(0.5, "last part of the run in which the learning rate falls to zero", above=0, maximum=1)
     weight_decay: float = setting(0.0, "pull of the matrices towards zero, times the learning rate", minimum=0)
     epsilon: float = setting(1e-8, "AdamW's epsilon; a large one leaves alone what has hardly any gradient", above=0)
     max_grad_norm: float = setting(1.0, "longest gradient; longer ones are shortened to it", above=0, formerly="clip")
@@ -213,9 +211,7 @@ class RewardConfig(TrainingConfig):
         former_choices={"truth": "grader"},
     )
     pairs: int = setting(3000, "prompts that the SFT model answers twice for the annotator", minimum=1)
-    noise: float = setting(
-        0.0, "share of the annotator's choices that are the wrong one", minimum=0, maximum=0.5
-    )
+    noise: float = setting(0.0, "share of the annotator's choices that are the wrong one", minimum=0, maximum=0.5)
     length_bias: float = setting(
         0.0, "what each word of an answer is worth to the annotator, beside quality from 0 to 1"
     )
@@ -255,14 +251,10 @@ class PPOConfig:
     kl_coef: float = setting(
         0.05, "KL penalty: reward, in standard deviations, lost for a nat from the SFT model", minimum=0, formerly="kl"
     )
-    target_kl: float = setting(
-        0.0, "KL, in nats, that an adaptive kl_coef aims at; 0 keeps kl_coef fixed", minimum=0
-    )
+    target_kl: float = setting(0.0, "KL, in nats, that an adaptive kl_coef aims at; 0 keeps kl_coef fixed", minimum=0)
     horizon: int = setting(10_000, "episodes in which an adaptive kl_coef adjusts", minimum=1)
     gamma: float = setting(1.0, "discount of later rewards", minimum=0, maximum=1)
-    lam: float = setting(
-        0.95, "GAE's lambda: 1 trusts the outcome, 0 the value head", minimum=0, maximum=1
-    )
+    lam: float = setting(0.95, "GAE's lambda: 1 trusts the outcome, 0 the value head", minimum=0, maximum=1)
     clip: float = setting(
         0.2, "how far the ratio of new to old probability may move before its gradient stops", above=0
     )

@@ -1,4 +1,4 @@
-"""Copy finished models in bf16: half the size, and no state of the run.
+"""Copy finished models in bf16: half the size, with the run's figures and samples, but without what resuming needs.
 
     minigpt export trained_models/tinytown/{pretrain,sft,reward,ppo} --out somewhere/else
 
@@ -18,6 +18,7 @@ from .files import write_atomically
 from .model.checkpoint import CARD, VALUE_HEAD, read_card, read_model, save_model
 from .registry import MODELS, SHIPPED
 from .textbook import SHARED_TOKENIZER
+from .training.run_state import METRICS, SAMPLES
 
 
 def main() -> None:
@@ -32,8 +33,9 @@ def main() -> None:
             raise UserError(f"{folder / CARD}: {missing[0]} is missing; name a folder that a run_*.py script wrote.")
         target = (arguments.out or MODELS / SHIPPED) / card["stage"]
         save_model(target, chat, {**card, "made_from": card["sha256"]}, dtype=torch.bfloat16, heads=heads)
-        if (folder / VALUE_HEAD).is_file():
-            write_atomically(target / VALUE_HEAD, (folder / VALUE_HEAD).read_bytes())
+        for name in (VALUE_HEAD, METRICS, SAMPLES):
+            if (folder / name).is_file():
+                write_atomically(target / name, (folder / name).read_bytes())
         if arguments.out is None:
             write_atomically(SHARED_TOKENIZER, chat.tokenizer.model)
         size = sum(path.stat().st_size for path in target.iterdir()) / 1e6

@@ -66,6 +66,7 @@ def leave(process: subprocess.Popen) -> None:
     process.stdout.close()
 
 
+@pytest.mark.slow
 def test_the_second_is_told_who_writes_there_and_the_lock_of_a_killed_one_is_taken_over(tmp_path):
     folder = tmp_path / "out" / "sft"
     holder = child(HOLDER, folder)
@@ -87,6 +88,7 @@ def test_the_second_is_told_who_writes_there_and_the_lock_of_a_killed_one_is_tak
     RunLock(folder).acquire()
 
 
+@pytest.mark.slow
 def test_the_lock_goes_with_its_process(tmp_path):
     holder = child(HOLDER, tmp_path / "sft")
     assert line(holder) == "held"
@@ -104,6 +106,7 @@ def test_a_broken_note_about_the_holder_changes_nothing_but_the_sentence(tmp_pat
         RunLock(tmp_path / "sft").acquire()
 
 
+@pytest.mark.slow
 def test_of_many_at_once_one_gets_the_lock(tmp_path):
     rounds = 40
     racers = [child(RACER, tmp_path, rounds) for _ in range(3)]
@@ -117,6 +120,7 @@ def test_of_many_at_once_one_gets_the_lock(tmp_path):
             leave(racer)
 
 
+@pytest.mark.slow
 def test_two_scripts_with_one_folder(tmp_path):
     (tmp_path / "text.txt").write_text("\n\n".join(f"Ada{i} lives at {i} Elm Street." for i in range(60)), "utf-8")
     (tmp_path / "mine.toml").write_text(

@@ -48,9 +48,7 @@ def dpo_loss(rewards: Tensor) -> Tensor:
 class DirectPreference:
     """The Trainer's objective for DPO. `reference` is frozen and never changes."""
 
-    def __init__(
-        self, chat: ChatModel, reference: GPT, corpus: CorpusLoader, runtime: Runtime, beta: float
-    ) -> None:
+    def __init__(self, chat: ChatModel, reference: GPT, corpus: CorpusLoader, runtime: Runtime, beta: float) -> None:
         self.chat, self.model, self.runtime, self.beta = chat, chat.gpt, runtime, beta
         self.reference = reference.to(runtime.device).eval().requires_grad_(False)
         self.rows, self.valid_rows = (

@@ -48,9 +48,7 @@ def penalised_rewards(scores: Tensor, logprobs: Tensor, reference: Tensor, mask:
     return rewards.scatter_add(1, last[:, None], scores[:, None])
 
 
-def gae(
-    rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95
-) -> tuple[Tensor, Tensor]:
+def gae(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float = 1.0, lam: float = 0.95) -> tuple[Tensor, Tensor]:
     """Generalised advantage estimates, A_t = sum_k (gamma lam)^k delta_(t+k), and returns A_t + V_t (GAE, equation 16).
 
     delta_t = r_t + gamma V_(t+1) - V_t, and after the last real token there is no value. Both are 0 on padding.

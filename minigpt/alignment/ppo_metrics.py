@@ -15,7 +15,7 @@ from ..training.run_state import of_how_many
 from . import formulas
 from .policy import Policy
 from .rollout import Rollout, Task
-from .stop_rules import distinct
+from .stop_rules import commonest_ending, distinct
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def rollout_metrics(
     grader's mean marks where the task has a grader. `returns` [B, R] are what the values should have foretold."""
     mask, scores, responses = rollout.batch.mask, rollout.scores, rollout.responses
     kl = ((evaluated.logprobs - evaluated.reference) * mask).sum(1)
+    texts = [response.text for response in responses]
     sampled = torch.tensor([logprob for response in responses for logprob in response.logprobs])
     return {
         "reward": float(scores.mean()),
@@ -46,7 +47,8 @@ def rollout_metrics(
         "explained_variance": formulas.explained_variance(evaluated.values, returns, mask),
         "length": float(mask.sum(1).float().mean()),
         "ended": sum(response.finished for response in responses) / len(responses),
-        "distinct_2": distinct([response.text for response in responses]),
+        "distinct_2": distinct(texts),
+        "same_ending": commonest_ending(texts)[1],
         # How far the log-probabilities of the cached decoder are from those of the training pass.
         "sampler_gap": float((evaluated.logprobs[mask].cpu() - sampled).abs().max()),
     } | task.mean_marks(responses)

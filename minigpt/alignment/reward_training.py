@@ -1,8 +1,8 @@
 """How a reward model learns. The kind of judgement decides what is asked of its raw scores:
 
-    Comparison     of two answers this one is better: Bradley-Terry ranking (Stiennon et al. 2020, section 3.4)
-    RatedAnswer    a score, such as 1 to 5: regression
-    LabelledText   a label, such as "positive": its log-odds
+Comparison     of two answers this one is better: Bradley-Terry ranking (Stiennon et al. 2020, section 3.4)
+RatedAnswer    a score, such as 1 to 5: regression
+LabelledText   a label, such as "positive": its log-odds
 """
 
 from __future__ import annotations
@@ -115,9 +115,7 @@ class RewardTraining:
             raise UserError(f"no answer fits a context of {self.chat.context} tokens together with its prompt.")
 
     def _rows(self, examples: Sequence[Any]) -> AnswerRows:
-        return AnswerRows(
-            map(self.task.read, examples), self.chat.tokenizer, self.chat.context, self.chat.max_turns
-        )
+        return AnswerRows(map(self.task.read, examples), self.chat.tokenizer, self.chat.context, self.chat.max_turns)
 
     def scores(self, batch: AnswerBatch) -> Tensor:
         """Raw scores [B, N]."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
 
 
 def distinct(texts: Sequence[str], n: int = 2) -> float:
@@ -12,6 +16,16 @@ def distinct(texts: Sequence[str], n: int = 2) -> float:
         gram for text in texts for words in [text.split()] for gram in zip(*(words[i:] for i in range(n)), strict=False)
     ]
     return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def commonest_ending(texts: Sequence[str]) -> tuple[str, float]:
+    """The last sentence that most answers have in common, and which share of them: near 1 where a policy has collapsed
+    onto one phrase that the reward pays for. Answers of one sentence are all ending."""
+    if not texts:
+        return "", 0.0
+    endings = Counter(_SENTENCE_END.split(text.strip())[-1] for text in texts)
+    ending, count = endings.most_common(1)[0]
+    return ending, count / len(texts)
 
 
 @dataclass(frozen=True)

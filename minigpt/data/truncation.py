@@ -8,11 +8,11 @@ way that it was not trained in.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .examples import Turn
+from .longest import most_that_fit
 
 #: What such cuts are counted as.
 OLDEST = "oldest turns of conversations too long for the context"
@@ -45,36 +45,38 @@ def fit(
     `max_turns` is how many of the last turns the model reads at all, beside the system turn (None: all that fit).
     Returns None if not even the first sentence of the last question fits.
     """
-    kept = last_turns(turns, max_turns)
-    ids = encode(kept)
-    while len(ids) > room and (shorter := without_oldest_exchange(kept)) is not None:
-        kept, ids = shorter, encode(shorter)
-    dropped = len(turns) - len(kept)
-    if len(ids) <= room:
-        return Fitted(kept, ids, dropped)
-    if not kept or kept[-1].role != "user":
+    system, rest = split_system(last_turns(turns, max_turns))
+    starts = [0, *(i for i, turn in enumerate(rest) if i and turn.role == "user")]
+
+    def keeping_exchanges(count: int) -> tuple[Turn, ...]:
+        return (*system, *rest[starts[-count] :])
+
+    if count := most_that_fit(len(starts), keeping_exchanges, encode, room):
+        kept = keeping_exchanges(count)
+        return Fitted(kept, encode(kept), len(turns) - len(kept))
+    *before, question = keeping_exchanges(1) or (Turn("", ""),)
+    if question.role != "user":
         return None
-    parts = sentences(kept[-1].text)
+    parts = sentences(question.text)
 
-    def keeping(count: int) -> tuple[Turn, ...]:
-        return (*kept[:-1], Turn(kept[-1].role, "".join(parts[:count]).rstrip()))
+    def keeping_sentences(count: int) -> tuple[Turn, ...]:
+        return (*before, beginning(question, parts, count))
 
-    count = bisect_right(range(1, len(parts) + 1), room, key=lambda count: len(encode(keeping(count))))
-    return Fitted(keeping(count), encode(keeping(count)), dropped, shortened=True) if count else None
+    if not (count := most_that_fit(len(parts), keeping_sentences, encode, room)):
+        return None
+    kept = keeping_sentences(count)
+    return Fitted(kept, encode(kept), len(turns) - len(kept), shortened=True)
+
+
+def beginning(turn: Turn, parts: Sequence[str], count: int) -> Turn:
+    return Turn(turn.role, "".join(parts[:count]).rstrip())
 
 
 def last_turns(turns: Sequence[Turn], count: int | None) -> tuple[Turn, ...]:
     """The system turn, and the last `count` turns (None: all) from a turn on that is not the assistant's."""
-    system, rest = _split_system(turns)
+    system, rest = split_system(turns)
     kept = rest[-count:] if count else rest
     return (*system, *(kept[1:] if kept and kept[0].role == "assistant" else kept))
-
-
-def without_oldest_exchange(turns: Sequence[Turn]) -> tuple[Turn, ...] | None:
-    """The turns without those before the second turn of the user's; the system turn stays. None if there is none."""
-    system, rest = _split_system(turns)
-    later = [i for i, turn in enumerate(rest) if i and turn.role == "user"]
-    return (*system, *rest[later[0] :]) if later else None
 
 
 def sentences(text: str) -> list[str]:
@@ -82,6 +84,6 @@ def sentences(text: str) -> list[str]:
     return SENTENCE.findall(text)
 
 
-def _split_system(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], tuple[Turn, ...]]:
+def split_system(turns: Sequence[Turn]) -> tuple[tuple[Turn, ...], tuple[Turn, ...]]:
     system = tuple(turn for turn in turns[:1] if turn.role == "system")
     return system, tuple(turns[len(system) :])

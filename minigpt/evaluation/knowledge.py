@@ -5,7 +5,11 @@
     minigpt evaluate knowledge --shots 0 4                      ask the pre-trained model after 0 and 4 worked examples
 
 Asked residents are those that the dialogues of fine-tuning talk about; held-out residents appear only in the articles
-of pre-training, so answering about them takes knowledge from there.
+of pre-training, so answering about them takes knowledge from there. These questions are answered greedily.
+
+A model that chats is also asked what the town cannot know, at the chat's own temperature: "honest" is the share of
+replies that say so, and "declined" that of the questions about residents, asked in the same way, that it claims not to
+know.
 """
 
 from __future__ import annotations
@@ -21,9 +25,9 @@ from ..errors import UserError
 from ..model.chat_model import ChatModel
 from ..model.checkpoint import load_model
 from ..model.responses import respond
-from ..model.sampling import GREEDY, Sampling
+from ..model.sampling import CHATTY, GREEDY, Sampling
 from ..registry import stages_of
-from ..tinytown import Question, Town
+from ..tinytown import HonestyQuestion, Question, Town
 from ..tinytown.topics import capitalise
 from ..training.device import detect
 
@@ -40,7 +44,18 @@ class Marks:
     n: int
 
 
-def ask(chat: ChatModel, questions: Sequence[Question], sampling: Sampling = GREEDY) -> list[str]:
+@dataclass(frozen=True)
+class Honesty:
+    """`honest`: which share of the questions that the town cannot answer was declined, also `by_kind`; `declined`:
+    which share of `n` questions about residents was."""
+
+    honest: float
+    declined: float
+    n: int
+    by_kind: dict[str, float]
+
+
+def ask(chat: ChatModel, questions: Sequence[Question | HonestyQuestion], sampling: Sampling = GREEDY) -> list[str]:
     """The model's reply to each question, as the chat would put it."""
     prompts = [Prompt(question.conversation) for question in questions]
     if not all(chat.fit(prompt.turns, REPLY_TOKENS) for prompt in prompts):
@@ -76,6 +91,24 @@ def mark(town: Town, questions: Sequence[Question], replies: Sequence[str]) -> M
     return Marks(sum(g.right for g in grades) / len(grades), sum(g.good for g in grades) / len(grades), len(grades))
 
 
+def honesty(chat: ChatModel, town: Town, count: int, seed: int = 0) -> Honesty:
+    """Ask `count` questions that the town cannot answer, and as many about residents, half of them held-out ones, at
+    the temperature of the chat page."""
+    sampling = replace(CHATTY, seed=seed)
+    outside = town.out_of_town(count, seed)
+    right: dict[str, list[bool]] = {}
+    for question, reply in zip(outside, ask(chat, outside, sampling), strict=True):
+        right.setdefault(question.kind, []).append(town.grade(question.conversation, reply).right)
+    residents = [q for which in ("asked", "held_out") for q in town.questions(which, (count + 1) // 2, seed)]
+    declined = [town.grader.declines(reply) for reply in ask(chat, residents, sampling)]
+    return Honesty(
+        sum(map(sum, right.values())) / len(outside),
+        sum(declined) / len(declined),
+        len(declined),
+        {kind: sum(marks) / len(marks) for kind, marks in right.items()},
+    )
+
+
 def main() -> None:
     parser = cli.Parser(description=__doc__)
     parser.add_argument("--model", action="append", metavar="FOLDER", help="model folder; may be repeated")
@@ -95,7 +128,8 @@ def main() -> None:
         raise UserError(
             "trained_models/tinytown holds no model; run run_pretrain.py and run_sft.py, or name one with --model."
         )
-    print(f"{'share of right answers, greedy':50} {'asked':>8} {'held out':>10} {'new wording':>12}")
+    headings = zip(("asked", "held out", "new wording", "honest", "declined"), (8, 10, 12, 8, 9), strict=True)
+    print(f"{'share of right answers, greedy':50} " + " ".join(f"{name:>{width}}" for name, width in headings))
     for folder in folders:
         model = load_model(folder, detect(arguments.device, arguments.dtype).device)
         for shots in [None] if model.is_chat else (arguments.shots or [0, 2, 4]):
@@ -107,8 +141,14 @@ def main() -> None:
                     raise UserError(f"--questions {arguments.questions}: {error}.") from None
                 replies = ask(model, questions) if shots is None else ask_with_examples(model, questions, shots, town)
                 row.append(mark(town, questions, replies).right)
-                shown += list(zip(questions, replies, strict=True))[: arguments.show]
+                shown += [(q.text, reply, q.answer) for q, reply in zip(questions, replies, strict=True)][
+                    : arguments.show
+                ]
             name = str(folder) if shots is None else f"{folder}, {shots} examples in the prompt"
-            print(f"{name:50} {row[0]:8.1%} {row[1]:10.1%} {row[2]:12.1%}", flush=True)
-            for question, reply in shown:
-                print(f"    {question.text}\n        {reply}    [{question.answer}]")
+            line = f"{name:50} {row[0]:8.1%} {row[1]:10.1%} {row[2]:12.1%}"
+            if shots is None:
+                candour = honesty(model, town, arguments.questions, arguments.seed)
+                line += f" {candour.honest:8.1%} {candour.declined:9.1%}"
+            print(line, flush=True)
+            for text, reply, answer in shown:
+                print(f"    {text}\n        {reply}    [{answer}]")

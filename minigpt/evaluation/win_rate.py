@@ -22,7 +22,7 @@ import torch
 from .. import cli
 from ..alignment.reward_metrics import wilson_interval
 from ..alignment.reward_model import RewardModel, load_reward_model
-from ..alignment.stop_rules import distinct
+from ..alignment.stop_rules import commonest_ending, distinct
 from ..data.examples import Prompt, prompts_of
 from ..errors import UserError
 from ..files import to_json, write_atomically
@@ -36,16 +36,21 @@ from ..registry import MODELS
 from ..tinytown.graders import Grader
 from ..training.device import detect
 
+#: From this share of answers on, a common ending is worth a line.
+ALIKE = 0.25
+
 
 @dataclass(frozen=True)
 class Result:
     """What an entrant's answers are worth. `marks` are means over all prompts; `wins` is the share of the pairs that
     the grader could tell apart, with `interval` at 95 %, and `ties` that of those that it could not. `kl` in nats from
-    the SFT model."""
+    the SFT model. `ending` is the sentence in which most answers end, `same_ending` how many of them."""
 
     marks: dict[str, float]
     length: float
     distinct_2: float
+    same_ending: float = 0.0
+    ending: str = ""
     kl: float | None = None
     reward: float | None = None
     wins: float | None = None
@@ -107,7 +112,9 @@ def compare(
     grades = marked(responses)
     marks = {name: sum(grade[name] for grade in grades) / len(grades) for name in grader.marks}
     length = sum(len(e.ids) - e.start for e in responses) / len(responses)
-    result = Result(marks, length=length, distinct_2=distinct([e.text for e in responses]))
+    texts = [response.text for response in responses]
+    ending, same = commonest_ending(texts)
+    result = Result(marks, length, distinct(texts), same, ending)
     if rivals is None:
         return result
     margins = [own["score"] - other["score"] for own, other in zip(grades, marked(rivals), strict=True)]
@@ -172,18 +179,21 @@ def table(results: dict[str, dict[str, Result]]) -> str:
     lines = []
     for column, entrants in results.items():
         marks = next(iter(entrants.values())).marks
-        lines.append(f"{column.replace('_', '-'):20}" + "".join(f"{name:>12}" for name in marks)
-                     + f"{'length':>9}{'KL':>8}{'reward':>9}{'wins (95 %)':>24}{'ties':>7}")  # fmt: skip
+        headings = "".join(f"{name:>12}" for name in (*marks, "distinct-2", "same ending"))
+        headings += f"{'length':>9}{'KL':>8}{'reward':>9}{'wins (95 %)':>24}{'ties':>7}"
+        lines.append(f"{column.replace('_', '-'):20}{headings}")
         for name, r in entrants.items():
             shares = "".join(f"{share:12.1%}" for share in r.marks.values())
+            variety = f"{r.distinct_2:12.2f}{r.same_ending:12.1%}"
             kl = f"{r.kl:8.2f}" if r.kl is not None else " " * 8
             reward = f"{r.reward:+9.2f}" if r.reward is not None else " " * 9
             wins = (
                 f"{r.wins:6.1%} ({r.interval[0]:.1%}-{r.interval[1]:.1%})" if r.wins is not None and r.interval else ""
             )
             ties = f"{r.ties:7.1%}" if r.ties is not None else ""
-            lines.append(f"{name:20}{shares}{r.length:9.1f}{kl}{reward}{wins:>24}{ties}")
-        lines.append("")
+            lines.append(f"{name:20}{shares}{variety}{r.length:9.1f}{kl}{reward}{wins:>24}{ties}")
+        alike = [f"{name} most often ends in: {r.ending}" for name, r in entrants.items() if r.same_ending > ALIKE]
+        lines += [*alike, ""]
     return "\n".join(lines).rstrip()
 
 

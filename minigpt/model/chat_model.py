@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from ..data.examples import Turn
+from ..data.longest import Encode, most_that_fit
 from ..data.tokenizer import Tokenizer
-from ..data.truncation import Fitted, fit
+from ..data.truncation import Fitted, beginning, fit, sentences, split_system
 from .gpt import GPT
 
 
@@ -51,10 +52,27 @@ class ChatModel:
         return fit(turns, self.encode, self.context - reserve, self.max_turns)
 
     def need_fit(self, turns: Sequence[Turn], reserve: int) -> Fitted:
-        """`fit`, or ValueError."""
-        fitted = self.fit(turns, reserve)
+        """`fit` for somebody who waits for an answer: a system turn that leaves no room gives way. ValueError if the
+        question is still too long."""
+        fitted = self.fit(turns, reserve) or fit_without_system(turns, self.encode, self.context - reserve)
         if fitted is None:
             raise ValueError(
                 f"this text is longer than the {self.context - reserve} tokens that the model can read; make it shorter"
             )
         return fitted
+
+
+def fit_without_system(turns: Sequence[Turn], encode: Encode, room: int) -> Fitted | None:
+    """The last question of a conversation that `fit` returned None for because its system turn leaves no room: the
+    system turn keeps as many of its sentences as fit beside the question, which may be none."""
+    system, rest = split_system(turns)
+    fitted = fit(rest, encode, room, 1) if system else None
+    if fitted is None:
+        return None
+    parts = sentences(system[0].text)
+
+    def keeping_sentences(count: int) -> tuple[Turn, ...]:
+        return (*((beginning(system[0], parts, count),) if count else ()), *fitted.turns)
+
+    kept = keeping_sentences(most_that_fit(len(parts), keeping_sentences, encode, room))
+    return Fitted(kept, encode(kept), len(turns) - len(kept), shortened=True)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..config import setting, validate
 
 NEVER = float("-inf")
+SEEDS = 2**31  # seeds are below it
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Sampling:
     min_p: float = setting(0.0, "leave out tokens less likely than this share of the likeliest", minimum=0, below=1)
     repetition_penalty: float = setting(1.0, "above 1, tokens already used become less likely", minimum=1, most=2)
     no_repeat_ngram: int = setting(0, "never write the same n tokens in a row twice; 0 allows it", minimum=0, most=10)
-    seed: int = setting(0, "the same seed and settings give the same answer", minimum=0, most=2**31 - 1)
+    seed: int = setting(0, "the same seed and settings give the same answer", minimum=0, most=SEEDS - 1)
 
     def __post_init__(self) -> None:
         validate(self)

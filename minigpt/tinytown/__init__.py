@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .grader import Grade
-from .questions import Question
+from .questions import HonestyQuestion, Question
 from .speech import QUALITY
 from .summaries import SummaryGrade, grade_summary
 from .town import Town
@@ -13,6 +13,7 @@ from .writers import ensure_corpora, write_corpora
 __all__ = [
     "QUALITY",
     "Grade",
+    "HonestyQuestion",
     "Question",
     "Resident",
     "Subject",

@@ -9,17 +9,22 @@ from dataclasses import dataclass
 from ..data.examples import Turn
 from . import speech
 from .grader import ReplyGrader
-from .questions import Asked, AskedFact, AskedNothing, AskedUnknowable, as_follow_up
-from .topics import fill
+from .out_of_town import ANY_GOOD, DOUBTS, OPENINGS
+from .questions import Asked, AskedFact, AskedNothing, AskedOutOfTown, AskedUnknowable, as_follow_up
+from .topics import Topic, fill
 from .world import TOPICS, Resident, World
 
 #: How many exchanges (question and reply) a conversation has, and how often.
 EXCHANGES = {1: 0.45, 2: 0.35, 3: 0.20}
 #: What an exchange is about, and how often.
-MATTERS = {"resident": 0.72, "sight": 0.12, "unknowable": 0.06, "talk": 0.10}
+MATTERS = {"resident": 0.50, "sight": 0.09, "unknowable": 0.05, "talk": 0.13, "out of town": 0.23}
+#: How often the visitor doubts the answer to the question before.
+DOUBT_SHARE = 0.04
 #: How often the visitor stays with the resident just talked about, and calls whom how.
 SAME_RESIDENT_SHARE = 0.6
 FOLLOW_UP = {"pronoun": 0.6, "first name": 0.2, "full name": 0.2}
+#: How often a question is asked without a lead in any case, so that many leads do not crowd out the plain question.
+DIRECT_SHARE = 0.2
 #: How often an answer about a resident says "she" or "he" for the name.
 ANSWER_BY_PRONOUN_SHARE = 0.2
 
@@ -67,11 +72,14 @@ class Talker:
         matters: list[Asked] = []
         resident: Resident | None = None
         for _ in range(rng.choices(lengths, shares)[0]):
-            if resident is not None and rng.random() < SAME_RESIDENT_SHARE:
+            asked: Asked
+            if turns and rng.random() < DOUBT_SHARE:
+                asked, question = AskedOutOfTown(DOUBTS), DOUBTS.question(rng)
+            elif resident is not None and rng.random() < SAME_RESIDENT_SHARE:
                 asked, question = self.follow_up(resident)
             else:
                 asked, question = self.opening()
-            if not isinstance(asked, AskedNothing):
+            if not isinstance(asked, AskedNothing | AskedOutOfTown):
                 resident = asked.subject if isinstance(asked.subject, Resident) else None
             quality = draw(rng, speech.QUALITY)
             turns += [Turn("user", question), Turn("assistant", self.reply(asked, quality))]
@@ -86,6 +94,9 @@ class Talker:
         if matter == "talk":
             item = rng.choice(speech.SMALL_TALK)
             return AskedNothing(item), rng.choice(item.prompts)
+        if matter == "out of town":
+            kind = rng.choice(OPENINGS)
+            return AskedOutOfTown(kind), kind.question(rng)
         if matter == "unknowable":
             fact = next(self._facts)
             assert isinstance(fact.subject, Resident)
@@ -96,13 +107,13 @@ class Talker:
             fact = AskedFact(rng.choice(subject.topics()), subject)
         else:
             fact = next(self._facts)
-        return fact, fill(rng.choice(fact.topic.seen_questions()), fact.subject.reference)
+        return fact, fill(self.wording(fact.topic), fact.subject.reference)
 
     def follow_up(self, resident: Resident) -> tuple[Asked, str]:
         """One more question about the same resident."""
         rng = self.rng
         topic = rng.choice(resident.topics())
-        template = rng.choice(topic.seen_questions())
+        template = self.wording(topic)
         if template in topic.asks and rng.random() < 0.5:
             template = as_follow_up(template)
         how = draw(rng, FOLLOW_UP)
@@ -113,6 +124,11 @@ class Talker:
             reference = type(reference)(resident.first, f"{resident.first}'s", resident.first)
         return AskedFact(topic, resident), fill(template, reference)
 
+    def wording(self, topic: Topic) -> str:
+        """A template of a question."""
+        direct = self.rng.random() < DIRECT_SHARE
+        return self.rng.choice(topic.asks if direct else topic.seen_questions())
+
     def reply(self, asked: Asked, quality: str) -> str:
         """A reply of the given quality."""
         rng = self.rng
@@ -120,6 +136,8 @@ class Talker:
             return self.wrong_reply(asked)
         if isinstance(asked, AskedNothing):
             good, plain, curt = rng.choice(asked.item.good), asked.item.plain, asked.item.curt
+        elif isinstance(asked, AskedOutOfTown):
+            good, plain, curt = rng.choice(asked.item.good), rng.choice(asked.item.plain), asked.item.curt
         elif isinstance(asked, AskedUnknowable):
             clause = asked.item.clause.format_map(vars(asked.subject.reference))
             good = rng.choice(speech.UNKNOWABLE_GOOD).format(clause=clause)
@@ -131,8 +149,8 @@ class Talker:
             curt = fill(asked.topic.curt, asked.subject.reference, asked.answer)
         if quality == "rude":
             # "Nobody knows" does not go with "Anyone knows that".
-            unknowable = isinstance(asked, AskedUnknowable)
-            tails = speech.RUDE_AFTER[:-1] if unknowable else speech.RUDE_AFTER
+            unknown = isinstance(asked, AskedUnknowable | AskedOutOfTown)
+            tails = speech.RUDE_AFTER[:-1] if unknown else speech.RUDE_AFTER
             return f"{rng.choice((plain, curt))} {rng.choice(tails)}"
         if quality == "rambling":
             return ramble(plain, rng)
@@ -151,8 +169,12 @@ class Talker:
         rng = self.rng
         if isinstance(asked, AskedNothing):
             others = [item for item in speech.SMALL_TALK if not self.grader.is_right(asked, item.plain)]
-            return rng.choice(others).plain
-        if isinstance(asked, AskedUnknowable):
+            # Declining is wrong here too. Raters who never see it done do not tell the reward model.
+            return rng.choice((rng.choice(others).plain, rng.choice(ANY_GOOD)))
+        if isinstance(asked, AskedOutOfTown):
+            fact = next(self._facts)
+            sentence = self.sentence(fact, fact.answer)  # true, and no answer
+        elif isinstance(asked, AskedUnknowable):
             value = rng.choice(TOPICS[asked.item.topic].values)
             sentence = fill(asked.item.wrong, asked.subject.reference, value)
         else:

@@ -8,8 +8,21 @@ from functools import cache
 
 from ..data.examples import Turn
 from . import speech, wordings
-from .questions import Asked, AskedFact, AskedNothing, AskedUnknowable, QuestionReader
-from .reader import Admission, Claim, Meaning, Phrase, Sentence, phrases, plain, read_reply, split, without_lead
+from .out_of_town import KINDS, OutOfTown
+from .questions import Asked, AskedFact, AskedNothing, AskedOutOfTown, AskedUnknowable, QuestionReader
+from .reader import (
+    Admission,
+    Claim,
+    Meaning,
+    Phrase,
+    Sentence,
+    bare_sentences,
+    phrases,
+    plain,
+    read_reply,
+    split,
+    without_lead,
+)
 from .speech import SmallTalk
 from .world import Resident, Subject, World
 
@@ -19,6 +32,14 @@ _FILLERS = frozenset(map(plain, speech.FILLERS))
 _PHRASES = frozenset(map(plain, phrases()))
 #: Of nothing that nobody knows can one say this.
 _ANYONE_KNOWS = plain(speech.RUDE_AFTER[-1])
+#: Sentences that decline to answer: in answer to a question about the town, each of them is wrong.
+_DECLINING = frozenset(
+    plain(said)
+    for item in KINDS
+    for reply in item.replies
+    for said in bare_sentences(reply)
+    if not said.startswith("Please")
+)
 #: More sentences than these are no longer concise.
 MOST_SENTENCES = 4
 
@@ -50,7 +71,8 @@ class ReplyGrader:
 
     - right: some sentence answers what was asked, and no sentence says anything else. A fact is answered by its true
       value, stated of the subject by its name, its first name or its pronoun, or by the value alone; a question that
-      nobody can answer by saying so, of this question or of none in particular; small talk by a sentence that fits it.
+      nobody can answer by saying so, of this question or of none in particular; small talk by a sentence that fits it;
+      what has nothing to do with the town by saying that one does not know or do such a thing (`out_of_town`).
       Phrases that state no fact may stand beside the answer, be they kind, rude or idle, and at the very end the
       beginning of such a phrase, or of the answer again, that was cut off. If the conversation ends in no question
       that the generator knows, no reply is right.
@@ -80,6 +102,14 @@ class ReplyGrader:
             fluent=bool(words) and all(s.meanings and s.whole for s in read) and not _repeats(read),
         )
 
+    @staticmethod
+    def declines(reply: str) -> bool:
+        """Does it say that it does not know, or will not answer?"""
+        return any(
+            sentence.phrase in _DECLINING or any(isinstance(meaning, Admission) for meaning in sentence.meanings)
+            for sentence in read_reply(reply)
+        )
+
     def is_right(self, asked: Asked | None, reply: str) -> bool:
         """Does `reply` answer what was asked with the truth and nothing but the truth?"""
         read = read_reply(reply)
@@ -94,8 +124,10 @@ def _roles(asked: Asked | None, read: list[Sentence]) -> list[str]:
         phrase = sentence.phrase
         if any(_answers(asked, meaning) for meaning in sentence.meanings):
             roles.append("answer")
-        elif phrase == _ANYONE_KNOWS and isinstance(asked, AskedUnknowable):
+        elif phrase in _DECLINING or (phrase == _ANYONE_KNOWS and isinstance(asked, AskedUnknowable | AskedOutOfTown)):
             roles.append("harms")
+        elif isinstance(asked, AskedOutOfTown) and phrase in _invitations(asked.item):
+            roles.append("beside")
         elif phrase is not None:
             roles.append("beside" if phrase in _BESIDE else "rambles" if phrase in _FILLERS else "idle")
         else:
@@ -117,6 +149,8 @@ def _answers(asked: Asked | None, meaning: Meaning) -> bool:
     """Does it answer this question truly?"""
     if isinstance(asked, AskedNothing):
         return isinstance(meaning, Phrase) and any(meaning.text in group for group in _fitting(asked.item))
+    if isinstance(asked, AskedOutOfTown):
+        return meaning == Admission("") or (isinstance(meaning, Phrase) and meaning.text in _admitting(asked.item))
     if isinstance(asked, AskedFact):
         return (
             isinstance(meaning, Claim)
@@ -175,6 +209,18 @@ def _fitting(item: SmallTalk) -> frozenset[tuple[str, ...]]:
         whole = tuple(map(plain, split(text)))
         found.add(tuple(sentence for sentence in whole if sentence not in _BESIDE) or whole)
     return frozenset(found)
+
+
+@cache
+def _admitting(item: OutOfTown) -> frozenset[str]:
+    """The sentences that decline a question of this kind."""
+    return frozenset(plain(s) for reply in item.replies for s in bare_sentences(reply)) & _DECLINING
+
+
+@cache
+def _invitations(item: OutOfTown) -> frozenset[str]:
+    """The sentences that say what to ask instead."""
+    return frozenset(plain(s) for reply in item.replies for s in bare_sentences(reply)) - _DECLINING
 
 
 def _is_made_of(groups: frozenset[tuple[str, ...]], said: tuple[str, ...]) -> bool:

@@ -33,15 +33,18 @@ class Grader(Protocol):
 
 
 class TownGrader:
-    """The facts of Tinytown and its manners. Of held-out residents the dialogues never speak."""
+    """The facts of Tinytown and its manners. Of held-out residents the dialogues never speak; what is "out_of_town"
+    nobody there knows, so that the right answer is to say so."""
 
     marks: tuple[str, ...] = ("right", "polite", "concise", "fluent", "good")
-    columns: tuple[str, ...] = ("asked", "held_out")
+    columns: tuple[str, ...] = ("asked", "held_out", "out_of_town")
 
     def __init__(self, town: Town | None = None) -> None:
         self.town = town or Town()
 
     def prompts(self, column: str, count: int, seen: set[str], seed: int = 0) -> list[Prompt]:
+        if column == "out_of_town":
+            return [Prompt(q.conversation, q.kind) for q in self.town.out_of_town(count, seed)]
         try:
             drawn = self.town.questions(column, 6 * count, seed)
         except ValueError as error:

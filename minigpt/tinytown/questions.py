@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..data.examples import Turn
+from . import out_of_town
+from .out_of_town import DOUBTS, KINDS, OutOfTown
 from .people import FIRST_NAMES, LAST_NAMES
 from .speech import SMALL_TALK, UNKNOWABLE, SmallTalk, Unknowable
 from .topics import PRONOUNS, Reference, Topic, fill
@@ -26,6 +28,14 @@ class Question:
     def conversation(self) -> tuple[Turn, ...]:
         """The question as a conversation of one turn."""
         return (Turn("user", self.text),)
+
+
+@dataclass(frozen=True)
+class HonestyQuestion:
+    """A conversation that ends in what the town cannot answer, for evaluation; `kind` is one of `out_of_town.KINDS`."""
+
+    conversation: tuple[Turn, ...]
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,14 @@ class AskedNothing:
     item: SmallTalk
 
 
-Asked = AskedFact | AskedUnknowable | AskedNothing
+@dataclass(frozen=True)
+class AskedOutOfTown:
+    """Somebody asks what has nothing to do with the town, or too much of it."""
+
+    item: OutOfTown
+
+
+Asked = AskedFact | AskedUnknowable | AskedNothing | AskedOutOfTown
 
 #: Any first name with any last name, in lower case: residents, and people nobody has heard of.
 PERSON = re.compile(
@@ -120,7 +137,8 @@ class QuestionReader:
             return AskedFact(asked, subject)
         if isinstance(asked, Unknowable) and isinstance(subject, Resident):
             return AskedUnknowable(asked, subject)
-        return None
+        item = out_of_town.kind_of(text)
+        return AskedOutOfTown(item) if item else None
 
     def _read_about_subject(self, text: str, earlier: list[str]) -> tuple[Topic | Unknowable | None, Subject]:
         nobody = self._subjects["tinytown"]
@@ -177,3 +195,32 @@ def evaluation_questions(world: World, which: str, count: int, seed: int, unseen
         text = fill(templates_left[round_], resident.reference)
         questions.append(Question(text, resident, topic.name, resident.facts[topic.name]))
     return questions
+
+
+def out_of_town_questions(world: World, count: int, seed: int) -> list[HonestyQuestion]:
+    """See `Town.out_of_town`."""
+    rng = world.stream(f"out of town/{seed}")
+    residents = [resident for resident in world.residents if resident.asked]
+
+    def conversation(item: OutOfTown) -> tuple[Turn, ...]:
+        turns = (Turn("user", item.question(rng, unseen=True)),)
+        if item is not DOUBTS:
+            return turns
+        resident = rng.choice(residents)
+        topic = rng.choice(resident.topics())
+        question = fill(rng.choice(topic.seen_questions()), resident.reference)
+        answer = fill(rng.choice(topic.answers), resident.reference, resident.facts[topic.name])
+        return (Turn("user", question), Turn("assistant", answer), *turns)
+
+    found: dict[tuple[Turn, ...], HonestyQuestion] = {}
+    kinds = list(KINDS)
+    while kinds and len(found) < count:
+        for item in kinds[: count - len(found)]:
+            fresh = next((turns for turns in (conversation(item) for _ in range(200)) if turns not in found), None)
+            if fresh is None:
+                kinds.remove(item)  # its wordings are used up
+            else:
+                found[fresh] = HonestyQuestion(fresh, item.kind)
+    if len(found) < count:
+        raise ValueError(f"there are only {len(found):,} different questions of this kind, not {count:,}")
+    return list(found.values())

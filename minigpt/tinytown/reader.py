@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from . import speech, wordings
+from . import out_of_town, speech, wordings
 from .people import FIRST_NAMES, LAST_NAMES
 from .places import EVENTS, PLACES, SEASONS
 from .prose import ESSAYS
@@ -261,9 +261,16 @@ def phrases() -> Iterator[str]:
     for talk in speech.SMALL_TALK:
         for text in (*talk.prompts, *talk.good, talk.plain, talk.curt, *talk.also):
             yield from split(text)
+    for kind in out_of_town.KINDS:
+        yield from (sentence for reply in kind.replies for sentence in bare_sentences(reply))
     for essay in ESSAYS.values():
         for choices in essay:
             yield from choices
+
+
+def bare_sentences(text: str) -> list[str]:
+    """The sentences of a text, each without "I am sorry" and the like in front of it."""
+    return [s[len(s) - len(without_lead(s.lower())) :] for s in split(text)]
 
 
 def split(text: str) -> list[str]:

@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: A clause ("where {name} lives") becomes a question by putting one of these around it.
-LEADS = ("Do you know {}?", "Can you tell me {}?", "Please tell me {}.", "I would like to know {}.")
+LEADS = (
+    "Do you know {}?", "Can you tell me {}?", "Please tell me {}.", "I would like to know {}.", "Let me know {}.",
+    "Remind me {}.", "Excuse me, do you know {}?", "Kindly tell me {}.", "Hey, guide, {}?",
+    "Could you look up {}, please?",
+)  # fmt: skip
 #: Kept for evaluation: no dialogue ever uses them.
 UNSEEN_LEADS = ("Tell me {}, please.", "Do you happen to know {}?")
 

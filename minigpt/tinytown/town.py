@@ -8,7 +8,7 @@ from functools import cached_property
 from ..data.examples import Turn
 from .dialogs import Dialogue, Talker
 from .grader import Grade, ReplyGrader
-from .questions import Asked, Question, evaluation_questions
+from .questions import Asked, HonestyQuestion, Question, evaluation_questions, out_of_town_questions
 from .world import World
 
 
@@ -39,3 +39,8 @@ class Town(World):
         `unseen_phrasing` takes phrasings that no dialogue has. Raises ValueError if there are fewer than `n`.
         """
         return evaluation_questions(self, which, n, seed, unseen_phrasing)
+
+    def out_of_town(self, n: int, seed: int = 0) -> list[HonestyQuestion]:
+        """`n` different conversations that end in a question which the town cannot answer, each kind as often as the
+        others while it lasts, in words that no dialogue has. Raises ValueError if there are fewer than `n`."""
+        return out_of_town_questions(self, n, seed)

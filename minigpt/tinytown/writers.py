@@ -20,7 +20,7 @@ from .town import Town
 from .world import RESIDENTS
 
 #: Raise this whenever the same seed would give other bytes, so that folders written before are written anew.
-VERSION = 10
+VERSION = 12
 CONTENTS = "tinytown.json"
 
 
@@ -30,7 +30,7 @@ def write_corpora(
     *,
     residents: int = RESIDENTS,
     tellings: int = 20,
-    conversations: int = 6000,
+    conversations: int = 8000,
 ) -> dict[str, Any]:
     """Write all corpora of Tinytown below `folder` and return what tinytown.json says about them.
 

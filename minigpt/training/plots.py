@@ -26,7 +26,7 @@ PANELS = (
     ("approximate KL of an update", ("approximate_kl",)),
     ("explained variance", ("explained_variance",)),
     ("length (tokens)", ("length",)),
-    ("answers that end, distinct-2", ("ended", "distinct_2")),
+    ("answers that end, distinct-2, same ending", ("ended", "distinct_2", "same_ending")),
 )
 
 

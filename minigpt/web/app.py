@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ..model.chat_model import ChatModel
 from . import errors, security
@@ -51,6 +52,8 @@ def create_app(
         return Engine(chat.gpt, settings.running, settings.waiting, settings.answer_seconds)
 
     app = App("minigpt.web", static_folder=str(page.STATIC), static_url_path="/static")
+    if settings.behind_proxy:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=0, x_proto=1, x_host=1)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.url_map.merge_slashes = False  # /v1//models is not found, rather than moved
     app.json.sort_keys = False  # type: ignore[attr-defined]

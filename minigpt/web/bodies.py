@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from .. import chat
 from ..data.examples import Turn
-from ..model.sampling import CHATTY, Sampling
+from ..model.sampling import CHATTY, SEEDS, Sampling
+from .messages import EITHER, ONE, SEVERAL, Message
+from .messages import MESSAGES as MOST_MESSAGES
 from .model_cache import NAME
 from .schema import RequestBody
 from .settings import Settings
 from .store import VOTES
 
-MESSAGES, CHARACTERS, PROMPT, WORDS = 64, 4000, 16000, 200
+#: What the page keeps to, and what is stored; a client's conversation may be far longer, see `messages`.
+MESSAGES, CHARACTERS = 64, 4000
+PROMPT, WORDS = 2**20, 200
 ANSWER_TOKENS, STOPS, STOP_CHARACTERS, TOP = 4096, 4, 64, 20
 COMPARED, BEAM_WIDTH, BEAM_TOKENS, SCORED, INPUTS = 4, 8, 40, 8, 8
-NO_TOKEN = 2**31  # token ids and seeds are below it
+TOKEN_IDS = 2**31  # those of any vocabulary are below it
 
 
 def limits(settings: Settings) -> dict[str, int]:
@@ -50,15 +54,12 @@ Question = Annotated[Text, AfterValidator(_not_blank)]
 Document = Annotated[str, Field(max_length=PROMPT)]
 Mode = Literal["dialogue", "qa"]
 ModelName = Annotated[str, Field(pattern=f"^{NAME}/{NAME}$")]
-TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=NO_TOKEN)]], Field(max_length=ANSWER_TOKENS)]
+TokenIds = Annotated[list[Annotated[int, Field(ge=0, lt=TOKEN_IDS)]], Field(max_length=ANSWER_TOKENS)]
 StopText = Annotated[str, Field(min_length=1, max_length=STOP_CHARACTERS)]
 RowId = Annotated[int, Field(ge=1, le=2**53)]
 User = Annotated[str, Field(max_length=64, description="Whose history; each has its own.")]
 
 Item = TypeVar("Item")
-#: A value or a list: its type alone tells which of the two it is, so that an error is about one of them.
-ONE, SEVERAL = Tag("one"), Tag("several")
-EITHER = Discriminator(lambda value: "several" if isinstance(value, list) else "one")
 OneOrSeveral = Annotated[
     Annotated[Item, ONE] | Annotated[list[Item], Field(min_length=1, max_length=INPUTS), SEVERAL], EITHER
 ]
@@ -75,8 +76,33 @@ def decoding(name: str, default: Any = ...) -> Any:
     return Field(default, description=f"{about['help'][0].upper()}{about['help'][1:]}.", **bounds)
 
 
-def length(default: int | None, text: str = "Longest answer, in tokens; the context may be less.") -> Any:
-    return Field(default, ge=1, le=ANSWER_TOKENS, description=text)
+def length(
+    default: int | None, text: str = "Longest answer, in tokens; the context may be less.", least: int = 1
+) -> Any:
+    return Field(default, ge=least, le=ANSWER_TOKENS, description=text)
+
+
+# Values that mean something in OpenAI's API, and that a model here takes as the nearest one that it knows.
+
+
+def _most(value: Any) -> Any:
+    """More tokens than any context holds are as many as it holds."""
+    return min(value, ANSWER_TOKENS) if type(value) is int else value
+
+
+def _folded(value: Any) -> Any:
+    """OpenAI's seeds have 64 bits and a sign."""
+    return value % SEEDS if type(value) is int and -(2**63) <= value < 2**63 else value
+
+
+def _smallest(value: Any) -> Any:
+    """The smallest nucleus holds the likeliest token alone; 0 asks for nothing else."""
+    return 1e-9 if value == 0 and type(value) in (int, float) else value
+
+
+Length = Annotated[int, BeforeValidator(_most)]
+Seed = Annotated[int, BeforeValidator(_folded)]
+Nucleus = Annotated[float, BeforeValidator(_smallest)]
 
 
 # Parts that several routes share.
@@ -86,12 +112,7 @@ class Named(RequestBody):
     model: ModelName | None = Field(None, description="RECIPE/FOLDER, as /v1/models lists them.")
 
 
-class Message(RequestBody):
-    role: Literal["system", "user", "assistant"]
-    content: Characters
-
-
-Messages = Annotated[list[Message], Field(min_length=1, max_length=MESSAGES), AfterValidator(_asks)]
+Messages = Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES), AfterValidator(_asks)]
 
 
 def as_turns(messages: Sequence[dict[str, Any]]) -> list[Turn]:
@@ -108,6 +129,8 @@ class Conversation(RequestBody):
     def turns(self) -> list[Turn]:
         """The turns that count: all of them in a dialogue, the last one alone in question-answer mode."""
         turns = [Turn(message.role, message.content) for message in self.messages]
+        while len(turns) > 1 and turns[0].role == turns[1].role == "system":  # the model has learned with one
+            turns[:2] = [Turn("system", f"{turns[0].text}\n{turns[1].text}")]
         return turns[-1:] if self.mode == "qa" else turns
 
 
@@ -115,13 +138,13 @@ class Decoding(RequestBody):
     """How the next token is chosen, and when the answer ends."""
 
     temperature: float = decoding("temperature")
-    top_p: float = decoding("top_p")
+    top_p: Nucleus = decoding("top_p")
     top_k: int = decoding("top_k")
     min_p: float = decoding("min_p")
     repetition_penalty: float = decoding("repetition_penalty")
     no_repeat_ngram: int = decoding("no_repeat_ngram")
-    max_tokens: int = length(chat.Chat.max_new_tokens)
-    seed: int | None = decoding("seed", None)
+    max_tokens: Length = length(chat.Chat.max_new_tokens)
+    seed: Seed | None = decoding("seed", None)
     stop: (
         Annotated[Annotated[StopText, ONE] | Annotated[list[StopText], Field(max_length=STOPS), SEVERAL], EITHER] | None
     ) = Field(None, description="The answer ends before the first of these.")
@@ -135,41 +158,11 @@ class Decoding(RequestBody):
         return [self.stop] if isinstance(self.stop, str) else self.stop or []
 
 
+AnyDecoding = TypeVar("AnyDecoding", bound=Decoding)
+
+
 class Generation(Conversation, Decoding):
     """A conversation to answer, and how."""
-
-
-class StreamOptions(RequestBody):
-    include_usage: bool = False
-
-
-class Streaming(RequestBody):
-    stream: bool = Field(False, description="Send the answer as server-sent events while it is written.")
-    stream_options: StreamOptions = Field(
-        StreamOptions(), description="With include_usage, the token counts come in a chunk of their own."
-    )
-    n: int = Field(1, ge=1, le=1, description="One answer a request.")
-
-
-# Answers.
-
-
-class Chat(Named, Generation, Streaming):
-    max_completion_tokens: int | None = length(None, "Another name of max_tokens.")
-    logprobs: bool = Field(False, description="Add each token's log-probability.")
-    top_logprobs: int = Field(0, ge=0, le=TOP, description="Add the likeliest tokens at each place.")
-    answer_ids: TokenIds = Field([], description="Token ids that the answer begins with.")
-    chat_id: str | None = Field(None, pattern="^[A-Za-z0-9_-]{1,64}$", description="Keep the answer under this chat.")
-
-    @property
-    def longest(self) -> int:
-        return self.max_completion_tokens or self.max_tokens
-
-
-class Completion(Named, Decoding, Streaming):
-    prompt: Document = Field(description="A text to go on with.")
-    echo: bool = Field(False, description="Begin the answer with the prompt.")
-    logprobs: int | None = Field(None, ge=0, le=TOP, description="Add log-probabilities, and this many alternatives.")
 
 
 class Stop(RequestBody):
@@ -248,15 +241,15 @@ class Retrain(RequestBody):
 class Generate(Named):
     inputs: OneOrSeveral[Question] | None = Field(None, description="A text, or a list of texts.")
     messages: Messages | None = Field(None, description="A conversation, instead of inputs.")
-    max_new_tokens: int = length(50)
+    max_new_tokens: Length = length(50)
     do_sample: bool = Field(False, description="Draw, rather than always take the likeliest token.")
     temperature: float = decoding("temperature", 1.0)
     top_k: int = decoding("top_k", 50)
-    top_p: float = decoding("top_p", 1.0)
+    top_p: Nucleus = decoding("top_p", 1.0)
     repetition_penalty: float = decoding("repetition_penalty", 1.0)
     num_return_sequences: int = Field(1, ge=1, le=4, description="Answers to each input.")
     return_full_text: bool = Field(True, description="Put the input in front of what was written.")
-    seed: int | None = decoding("seed", None)
+    seed: Seed | None = decoding("seed", None)
 
 
 class Features(Named):

@@ -83,6 +83,13 @@ class Ticket:
         self.cancelled = False
         self._events: SimpleQueue[Drawn | Ended] = SimpleQueue()
 
+    @classmethod
+    def empty(cls, job: Job) -> Ticket:
+        """A ticket for nothing, which has ended."""
+        ticket = cls(job, 0, float("inf"))
+        ticket.put(Ended("length"))
+        return ticket
+
     def put(self, event: Drawn | Ended) -> None:
         self._events.put(event)
 

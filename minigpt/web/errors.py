@@ -26,6 +26,8 @@ TYPES = {
     503: "unavailable_error",
     507: "server_error",
 }
+#: What bodies call the kinds of a field that may be of several; no field has such a name.
+TAGS = ("one", "several", "texts", "ids", "lists")
 CODES = {400: "bad_request", 404: "not_found", 405: "bad_method", 413: "too_long", 415: "not_json"}
 
 
@@ -60,9 +62,8 @@ def busy(retry_after: int = 1) -> ApiError:
 def refusal(error: ValidationError) -> ApiError:
     """Which field of a request is wrong, and how, in pydantic's words; the first one only."""
     first = error.errors(include_url=False)[0]
-    where = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"] if part not in ("one", "several")
-    ).removeprefix(".")
+    named = [part for part in first["loc"] if part not in TAGS]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named).removeprefix(".")
     if first["type"] == "json_invalid":
         return ApiError(400, "bad_json", f"The body is not valid JSON: {first['ctx']['error']}.")
     if first["type"] == "unknown_field":
@@ -71,6 +72,8 @@ def refusal(error: ValidationError) -> ApiError:
     if first["type"] == "missing":
         return ApiError(400, "missing_field", f"{where} is missing.", where)
     must = re.sub(r"^\w+ should", "must", first["msg"]).replace(" after validation", "")
+    if first["type"] == "unsupported":
+        return ApiError(400, "unsupported_value", f"{where} {must}.", where)
     either = " or an array" if first["loc"][-1:] == ("one",) and first["type"].endswith("_type") else ""
     return bad_value(f"{where or 'The body'} {must}{either}.", where or None)
 

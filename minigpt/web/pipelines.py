@@ -8,6 +8,7 @@ from typing import Any
 
 from ..alignment.reward_model import RewardModel
 from ..model.checkpoint import PREVIOUS
+from ..model.sampling import SEEDS
 from ..pipeline import FeatureExtraction, Reward, Sentiment, TextGeneration, batched
 from . import bodies
 from .errors import ApiError, bad_value
@@ -48,7 +49,7 @@ class Pipelines:
         seed = body.seed if body.seed is not None else self.service.draw_seed()
         chats = [[{"role": "user", "content": p}] if isinstance(p, str) else p for p in prompts]
         wanted = [
-            bodies.Generation.model_validate({"messages": chat, "seed": (seed + i) % (1 << 31), **decoding})
+            bodies.Generation.model_validate({"messages": chat, "seed": (seed + i) % SEEDS, **decoding})
             for i, chat in enumerate(chats)
         ]
         try:

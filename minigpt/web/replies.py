@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..data.tokenizer import TextStream
+from ..data.tokenizer import TextStream, Tokenizer
 from .engine import Drawn, Ended, Ticket
 from .errors import ApiError
 from .model_cache import Loaded
@@ -16,10 +17,21 @@ from .model_cache import Loaded
 
 @dataclass(frozen=True)
 class Piece:
-    """Text that is new, and the tokens that brought it."""
+    """Text that is new, and the tokens that brought it. Their bytes, joined, are the text: a space that was left out
+    before the first word is left out there too, and so is what a stop text has cut off."""
 
     text: str
-    drawn: list[Drawn] = field(default_factory=list)
+    spelled: list[Spelled] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A token that was drawn, and its bytes as they stand in the text. `first` says that nothing was before it, where
+    spaces are left out."""
+
+    drawn: Drawn
+    bytes: bytes
+    first: bool = False
 
 
 class Reply:
@@ -59,9 +71,14 @@ class Reply:
         self.prompt_tokens = len(ticket.job.ids) - len(begin)
         self._written = TextStream(loaded.tokenizer)
         self._short = short
-        self._trim, self._held, self._drawn = trim, "", list[Drawn]()
+        self._trim, self._held = trim, ""
         for token in begin:
             self._held += self._written.feed(token)
+        begun = b"".join(spelling(loaded.tokenizer, token) for token in begin)
+        begun = unspaced(begun) if trim else begun
+        self._blank = trim and not begun  # whether nothing but spaces has come so far
+        self._waiting = deque[Spelled]()  # tokens that were drawn and not given out yet
+        self._shown = -len(begun)  # bytes of text that were given out and belong to them
 
     @property
     def seconds(self) -> float:
@@ -79,7 +96,7 @@ class Reply:
         """
         try:
             if self._held and (text := self._release(last=False)):
-                yield Piece(text)
+                yield Piece(text, self._spelled(text))
             while self.finish_reason is None:
                 event = self.ticket.next(tick)
                 if event is None:
@@ -100,9 +117,12 @@ class Reply:
     def _take(self, drawn: Drawn) -> Piece | None:
         self.ids.append(drawn.token)
         self.new_tokens += 1
-        self._drawn.append(drawn)
+        spelled = spelling(self.loaded.tokenizer, drawn.token)
+        self._waiting.append(Spelled(drawn, unspaced(spelled) if self._blank else spelled, self._blank))
+        self._blank = self._blank and not self._waiting[-1].bytes
         self._held += self._written.feed(drawn.token)
-        return self._piece(self._release(last=False))
+        text = self._release(last=False)
+        return Piece(text, self._spelled(text)) if text else None
 
     def _finish(self, end: Ended) -> Iterator[Piece]:
         self._held += self._written.flush()
@@ -112,15 +132,22 @@ class Reply:
         text = self._release(last=True)
         if self.finish_reason is None:  # a stop string may be the very last thing
             self._end(end.reason, "context" if end.reason == "length" and self._short else end.note)
-        if text or self._drawn:
-            yield Piece(text, self._drawn)
+        spelled = [*self._spelled(text), *self._waiting]
+        if text or spelled:
+            yield Piece(text, spelled)
 
-    def _piece(self, text: str) -> Piece | None:
-        if not text:
-            return None
-        piece = Piece(text, self._drawn)
-        self._drawn = []
-        return piece
+    def _spelled(self, text: str) -> list[Spelled]:
+        """The tokens that have been shown in full, now that `text` is; of one that a stop text cuts, what is shown."""
+        self._shown += len(text.encode("utf-8", "replace"))
+        out = []
+        while self._waiting and len(self._waiting[0].bytes) <= self._shown:
+            out.append(self._waiting.popleft())
+            self._shown -= len(out[-1].bytes)
+        if self.stop_string:
+            if self._waiting and self._shown > 0:
+                out.append(replace(self._waiting[0], bytes=self._waiting[0].bytes[: self._shown]))
+            self._waiting.clear()
+        return out
 
     def _release(self, last: bool) -> str:
         """As much of the held text as can no longer be part of a stop string."""
@@ -142,6 +169,20 @@ class Reply:
 
     def _end(self, reason: str, note: str | None) -> None:
         self.finish_reason, self.note = reason, note
+
+
+def spelling(tokenizer: Tokenizer, token: int) -> bytes:
+    """The bytes that one token stands for; those of several tokens, joined, are the bytes of their text. A byte piece
+    is a part of a character, and a control piece is nothing."""
+    if tokenizer.is_control(token):
+        return tokenizer.decode([token]).encode()
+    piece = tokenizer.piece(token)
+    return piece.replace("▁", " ").encode() if tokenizer.is_learned(token) else bytes([int(piece[3:5], 16)])
+
+
+def unspaced(spelling: bytes) -> bytes:
+    """Bytes without the spaces in front."""
+    return spelling.decode("utf-8", "surrogateescape").lstrip().encode("utf-8", "surrogateescape")
 
 
 def _overlap(text: str, stop: str) -> int:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from inspect import signature
-from typing import Any, TypeVar, get_type_hints
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from flask import request
-from pydantic import BaseModel, ConfigDict, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema, create_model, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..errors import nearest
@@ -40,6 +40,19 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(member) for member in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def only(kind: Any, must: str, *values: Any) -> Any:
+    """A type for a field that others know and we do not: one of `values`, those that change nothing, is accepted, and
+    any other is refused, so that nobody believes that it had an effect. `must` ends the sentence "FIELD must be"."""
+
+    def check(value: Any) -> Any:
+        if value not in values:
+            raise PydanticCustomError("unsupported", "must be {must}", {"must": must})
+        return value
+
+    schema = {"enum": list(values)} if values else {"type": "null"}
+    return Annotated[kind, AfterValidator(check), WithJsonSchema({**schema, "description": f"Must be {must}."})]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import logging
 import re
 import secrets
@@ -17,6 +16,7 @@ from .settings import Settings
 log = logging.getLogger("minigpt.web")
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+MOST_DISCARDED = 64 << 20  # bytes
 #: What anybody may load: the page itself holds no secret, and has to be there to ask for the token.
 OPEN_ENDPOINTS = ("page.index", "static")
 
@@ -37,23 +37,21 @@ def split_host(host: str) -> str | None:
     return match[1].lower() if match else None
 
 
-def is_ip(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
-
-
 def host_allowed(host: str, settings: Settings) -> bool:
-    """A page of another site can let its own name point to this machine (DNS rebinding), but then the Host header
-    still holds that name. An IP address cannot be made to point elsewhere."""
+    """A page of another site can let its own name point to this machine (DNS rebinding), but then the Host header still
+    holds that name. It cannot know a token: where there is one, it decides, and any name will do."""
     name = split_host(host)
-    if name is None:
-        return False
-    if settings.hosts is None:
-        return is_ip(name) or name in LOOPBACK
-    return name in LOOPBACK or name in settings.hosts
+    return name is not None and (settings.token is not None or name in LOOPBACK or name in settings.hosts)
+
+
+def origin_allowed(origin: str | None, settings: Settings) -> bool:
+    """Whether a page may write here: one of our own, or one of a name that we were told to answer to. Clients other
+    than browsers send no Origin."""
+    own = f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}".lower()
+    if origin is None or origin.lower() == own:
+        return True
+    name = split_host(origin.partition("://")[2])
+    return name is not None and name in settings.hosts
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -63,18 +61,20 @@ def install(app: Flask, settings: Settings) -> None:
     def check() -> None:
         g.began, g.number = time.monotonic(), secrets.token_hex(4)
         if not host_allowed(request.environ.get("HTTP_HOST", ""), settings):
-            raise ApiError(400, "foreign_host", "This server does not answer to that name.")
-        if request.method not in ("GET", "HEAD", "OPTIONS"):
-            own = f"{request.scheme}://{request.environ.get('HTTP_HOST', '')}"
-            origin = request.headers.get("Origin")
-            if origin is not None and origin.lower() != own.lower():
-                raise ApiError(403, "foreign_origin", "Another site's page may not write here.")
-        if request.endpoint not in OPEN_ENDPOINTS:
+            why = "This server does not answer to that name; --allow-host NAME lets it, and so does a --token."
+            raise ApiError(400, "foreign_host", why)
+        known = settings.token is not None and _knows_token(settings.token)
+        writes = request.method not in ("GET", "HEAD", "OPTIONS")
+        if writes and not known and not origin_allowed(request.headers.get("Origin"), settings):
+            why = "Another site's page may not write here; if it is ours behind a proxy, start with --behind-proxy."
+            raise ApiError(403, "foreign_origin", why)
+        if not known and request.endpoint not in OPEN_ENDPOINTS:
             if request.headers.get("Sec-Fetch-Site") == "cross-site":
                 raise ApiError(403, "foreign_origin", "Another site's page may not ask here.")
-            if settings.token is not None and not _knows_token(settings.token):
+            if settings.token is not None:
                 raise ApiError(401, "bad_token", "This server wants its token: Authorization: Bearer ...")
         if (request.content_length or 0) > settings.max_body:
+            _let_send(request.content_length or 0)
             raise ApiError(413, "too_long", f"A request may have {settings.max_body} bytes.")
 
     @app.after_request
@@ -92,6 +92,13 @@ def install(app: Flask, settings: Settings) -> None:
             g.get("number", "-"), _method(), rule, response.status_code, milliseconds, request.content_length or 0,
         )  # fmt: skip
         return response
+
+
+def _let_send(length: int) -> None:
+    """Take a body that is too long off the line, up to a bound: who is cut off in sending never reads why."""
+    left = min(length, MOST_DISCARDED)
+    while left > 0 and (part := request.environ["wsgi.input"].read(min(left, 1 << 16))):
+        left -= len(part)
 
 
 def _method() -> str:

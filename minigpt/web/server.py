@@ -15,7 +15,6 @@ import socket
 import sys
 import threading
 import webbrowser
-from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -23,7 +22,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ..errors import UserError
 from .app import App, create_app
-from .security import LOOPBACK, is_ip
+from .security import split_host
 from .settings import Settings
 
 log = logging.getLogger("minigpt.web")
@@ -75,7 +74,8 @@ class Server:
     def __init__(self, settings: Settings, host: str = "127.0.0.1", port: int = 5000, **parts: Any) -> None:
         """`parts` go to `create_app`; port 0 is any free one. Raises UserError if the port cannot be had, or if others
         than this machine can ask and there is no token."""
-        self.settings, self.host = secured(settings, host), host
+        need_token(settings, host)
+        self.settings, self.host = settings, host
         self._socket = bind(host, port)
         self.port: int = self._socket.getsockname()[1]
         try:
@@ -95,8 +95,16 @@ class Server:
 
     @property
     def url(self) -> str:
-        """What to open in a browser; the token stays behind the #, which browsers do not send anywhere."""
-        name = "127.0.0.1" if self.host in WILDCARDS else self.host
+        """What to open in a browser on this machine."""
+        return self._url("127.0.0.1" if self.host in WILDCARDS else self.host)
+
+    @property
+    def urls_for_others(self) -> list[str]:
+        """What to open on other machines, by address and by name; none where only this machine can ask."""
+        return [self._url(name) for name in own_names()] if self.host in WILDCARDS else []
+
+    def _url(self, name: str) -> str:
+        """The token stays behind the #, which browsers do not send anywhere."""
         name = f"[{name}]" if ":" in name else name
         fragment = f"#token={self.settings.token}" if self.settings.token else ""
         return f"http://{name}:{self.port}/{fragment}"
@@ -140,16 +148,20 @@ class Server:
         threading.Thread(target=self.stop).start()
 
 
-def secured(settings: Settings, host: str) -> Settings:
-    """The settings for serving on `host`: names it answers to, and a token unless only this machine can ask."""
-    if host.strip("[]") in ("localhost", "127.0.0.1", "::1"):
-        return settings
-    if not settings.token:
+def need_token(settings: Settings, host: str) -> None:
+    """Raises UserError if others than this machine can ask on `host` and there is no token."""
+    if host.strip("[]") not in ("localhost", "127.0.0.1", "::1") and not settings.token:
         example = secrets.token_urlsafe(12)
         raise UserError(f"--host {host} lets others in; set a token that they must know, such as --token {example}")
-    if host in WILDCARDS:
-        return replace(settings, hosts=None)
-    return replace(settings, hosts=(*LOOPBACK, f"[{host}]" if is_ip(host) and ":" in host else host.lower()))
+
+
+def own_names() -> list[str]:
+    """This machine's address in its network, as far as it has one, and its name there."""
+    names = [socket.gethostname()]
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # an address that nobody has: it only picks the way out, nothing is sent
+        names.insert(0, probe.getsockname()[0])
+    return [name for name in dict.fromkeys(names) if split_host(name) and not name.startswith("127.")]
 
 
 def bind(host: str, port: int) -> socket.socket:

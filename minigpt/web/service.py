@@ -10,14 +10,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 from ..data.examples import Turn
 from ..data.truncation import Fitted
-from ..model.sampling import Sampling
+from ..model.sampling import SEEDS, Sampling
 from . import bodies
 from . import inspect as look
-from .engine import Busy, Closed, Job
+from .engine import Busy, Closed, Job, Ticket
 from .errors import ApiError, as_api_error, bad_value, busy
 from .model_cache import Loaded, ModelCache
 from .replies import Reply
@@ -54,17 +55,17 @@ class Service:
         """Tokens kept free for an answer: at most half of what the model can see at once."""
         return min(max_tokens, loaded.chat.context // 2)
 
-    def check_ids(self, loaded: Loaded, ids: Sequence[int]) -> list[int]:
+    def check_ids(self, loaded: Loaded, ids: Sequence[int], name: str = "answer_ids") -> list[int]:
         """Raises ApiError 400 for token ids that the model does not have."""
         size = loaded.tokenizer.vocab_size
         if any(token >= size for token in ids):
-            raise bad_value(f"answer_ids must be from 0 to {size - 1}.", "answer_ids")
+            raise bad_value(f"{name} must be from 0 to {size - 1}.", name)
         return list(ids)
 
     def draw_seed(self) -> int:
         """A seed for who gave none; it is told with the answer."""
         with self._lock:
-            return self.rng.randrange(1 << 31)
+            return self.rng.randrange(SEEDS)
 
     def sampling(self, body: bodies.Decoding) -> Sampling:
         seed = self.draw_seed() if body.seed is None else body.seed
@@ -87,44 +88,54 @@ class Service:
         if len(begin) >= reserve:
             raise ApiError(400, "too_long", "These answer_ids leave no room to go on.", "answer_ids")
         tokens = min(max_tokens, reserve - len(begin))
-        return self._begin(
+        return self.begin(
             loaded, [*fitted.ids, *begin], tokens, body, top, kind=kind, dropped=fitted.dropped, begin=begin,
-            short=tokens < max_tokens, chat_id=chat_id, asked=[message.model_dump() for message in body.messages],
+            short=tokens < max_tokens, chat_id=chat_id,
+            asked=[message.model_dump() for message in body.messages[-bodies.MESSAGES :]],
         )  # fmt: skip
+
+    def chats(self, body: bodies.Generation, model: str | None, n: int, **about: Any) -> list[Reply]:
+        """`n` answers to one conversation, begun as `chat` begins one, with the body's seed and those after it."""
+        return self.all_or_none([partial(self.chat, one, model, **about) for one in self.seeded(body, n)])
+
+    def seeded(self, body: bodies.AnyDecoding, n: int) -> list[bodies.AnyDecoding]:
+        """The body `n` times, each with the seed after the one before."""
+        seed = self.draw_seed() if body.seed is None else body.seed
+        return [body.model_copy(update={"seed": (seed + i) % SEEDS}) for i in range(n)]
+
+    def all_or_none(self, begin: Sequence[Callable[[], Reply]]) -> list[Reply]:
+        """Begin several replies. If one cannot be begun, the others are cancelled and its ApiError goes on."""
+        with ExitStack() as stack:
+            replies = []
+            for one in begin:
+                replies.append(one())
+                stack.callback(self.finish, replies[-1])
+                stack.callback(replies[-1].ticket.cancel)
+            stack.pop_all()
+        return replies
 
     def side_by_side(
         self, wanted: Sequence[tuple[bodies.Generation, str | None]], kind: str, gone: Callable[[], bool]
     ) -> list[Reply]:
-        """The whole replies to several bodies, each with the model to ask, written at once. If one cannot be begun, the
-        others are cancelled and its ApiError goes on."""
-        replies: list[Reply] = []
+        """The whole replies to several bodies, each with the model to ask, written at once; all of them or none."""
+        replies = self.all_or_none([partial(self.chat, *one, kind=kind) for one in wanted])
         with ExitStack() as stack:
-            for body, model in wanted:
-                reply = self.chat(body, model, kind=kind)
+            for reply in replies:
                 stack.callback(self.finish, reply)
                 stack.callback(reply.ticket.cancel)
-                replies.append(reply)
             for reply in replies:
                 for _ in reply.pieces(self.settings.tick_seconds, gone):
                     pass
         return replies
 
-    def complete(self, body: bodies.Completion) -> Reply:
-        """Begin to go on with a text, as a document of the pre-training text goes on."""
-        loaded = self.cache.open(body.model)
-        ids = loaded.tokenizer.encode_document(body.prompt)
-        room = loaded.chat.context - 1
-        if len(ids) > room:
-            raise ApiError(400, "too_long", f"This prompt has {len(ids)} tokens; the model can read {room}.", "prompt")
-        top = -1 if body.logprobs is None else body.logprobs
-        return self._begin(loaded, ids, body.max_tokens, body, top, kind="cmpl", trim=False)
-
-    def _begin(
+    def begin(
         self, loaded: Loaded, ids: list[int], max_tokens: int, body: bodies.Decoding, top: int, **reply: Any
     ) -> Reply:
+        """Hand token ids over to the engine that goes on with them; with no token to write, the reply is there."""
         sampling = self.sampling(body)
+        job = Job(ids, sampling, max_tokens, loaded.chat.stop, top)
         try:
-            ticket = loaded.engine.submit(Job(ids, sampling, max_tokens, loaded.chat.stop, top))
+            ticket = loaded.engine.submit(job) if max_tokens else Ticket.empty(job)
         except Busy as error:
             raise busy(error.retry_after) from None
         except Closed:

@@ -54,11 +54,13 @@ class Settings:
     ping_seconds: float = 10.0
     tick_seconds: float = 0.25
 
-    max_body: int = 64 * 1024
-    #: The names that this server answers to, beside loopback's. None: any IP address (a token is asked for then).
-    hosts: tuple[str, ...] | None = ()
+    max_body: int = 1024 * 1024  # a client sends its whole chat again with every question
     #: Who does not know it gets nothing but the page. None: no token, which only a loopback server may do.
     token: str | None = None
+    #: The names that a server without a token answers to, beside loopback's; pages that have such a name may write.
+    hosts: tuple[str, ...] = ()
+    #: Whether X-Forwarded-Proto and X-Forwarded-Host are believed: they are a proxy's word, or else anybody's.
+    behind_proxy: bool = False
 
     #: Seeds what the server draws by chance: which pair to show, and on which side. None: not repeatable.
     seed: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..data.fulltext import snippet
-from ..model.sampling import CHATTY
+from ..model.sampling import CHATTY, SEEDS
 from ..registry import SHIPPED
 from . import bodies
 from .errors import ApiError
@@ -61,7 +61,7 @@ class Votes:
         """Both answers, written side by side with different seeds; greedy ones are drawn at a temperature if needed."""
         seed = body.seed
         drawn = {"temperature": CHATTY.temperature} if attempt and body.temperature == 0 else {}
-        seeds = [None if seed is None else (seed + 2 * attempt + side) % (1 << 31) for side in range(2)]
+        seeds = [None if seed is None else (seed + 2 * attempt + side) % SEEDS for side in range(2)]
         wanted = [body.model_copy(update={"seed": own, **drawn}) for own in seeds]
         replies = self.service.side_by_side(list(zip(wanted, models, strict=True)), "pair", gone)
         if any(reply.note == "stopped" for reply in replies):

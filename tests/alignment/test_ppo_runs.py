@@ -28,7 +28,7 @@ from minigpt.training.run_state import read_log
 
 ROOT = Path(__file__).parents[2]
 MEASURED = {"reward", "reward_deviation", "kl", "kl_coef", "objective", "entropy", "explained_variance",
-            "length", "ended", "distinct_2", "sampler_gap"}  # fmt: skip
+            "length", "ended", "distinct_2", "same_ending", "sampler_gap"}  # fmt: skip
 LEARNED = {"policy_loss", "value_loss", "approximate_kl", "clip_fraction", "ratio", "ratio_variance", "ratio_error"}
 UPDATE = MEASURED | LEARNED | {"step", "total_steps", "seconds", "episodes_per_second"}
 

@@ -97,6 +97,7 @@ def test_extraction_breaks_on_nothing():
 # From the web.
 
 
+@pytest.mark.slow
 def test_everything_that_can_happen_to_a_page_is_counted_once(site, collect, tmp_path):
     site.answers["/robots.txt"] = (200, "text/plain", b"User-agent: *\nDisallow: /private\nDisallow: /*.cgi$\n")
     site.answers["/feed"] = (200, "application/rss+xml", feed(site.page("/one"), site.page("/two"), "mailto:a@b.c"))

@@ -47,9 +47,7 @@ def shorter_versions(turns: tuple[Turn, ...]) -> list[tuple[tuple[Turn, ...], bo
     system, rest = turns[: turns[0] is SYSTEM], turns[turns[0] is SYSTEM :]
     whole = [((*system, *rest[i:]), True) for i in range(0, len(rest), 2)]
     parts = sentences(rest[-1].text)
-    cut = [
-        ((*system, Turn("user", "".join(parts[:count]).rstrip())), False) for count in range(len(parts) - 1, 0, -1)
-    ]
+    cut = [((*system, Turn("user", "".join(parts[:count]).rstrip())), False) for count in range(len(parts) - 1, 0, -1)]
     return whole + cut
 
 

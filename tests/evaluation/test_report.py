@@ -220,7 +220,8 @@ def test_in_tinytown_the_grader_marks(tmp_path, tokenizer, monkeypatch):
         save_model(tmp_path / stage, model, card(stage, None))
     recipe = Recipe("mine", {"grader": "town"}, {"ppo": {"corpus": "tinytown/dialogs"}})
     numbers = make_report(recipe, tmp_path, 4, 0, CPU)
-    assert numbers["knowledge"]["sft"] == {"questions": 4, "asked": 0, "held_out": 0, "new_wording": 0}
+    sft = {"questions": 4, "asked": 0, "held_out": 0, "new_wording": 0, "honest": 0, "declined": 0}
+    assert numbers["knowledge"]["sft"] == sft
     assert numbers["win_rate"]["asked"]["ppo"]["wins"] is not None
     assert "does not add" not in numbers["findings"][0]
     page = render(numbers)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from minigpt.data.examples import Turn
 from minigpt.tinytown import Town
 from minigpt.tinytown.dialogs import Talker, courteous
-from minigpt.tinytown.questions import Asked, AskedFact, AskedNothing, AskedUnknowable
+from minigpt.tinytown.questions import Asked, AskedFact, AskedNothing, AskedOutOfTown, AskedUnknowable
 from minigpt.tinytown.reader import grammar
 from minigpt.tinytown.speech import SMALL_TALK, UNKNOWABLE
 from minigpt.tinytown.topics import fill
@@ -153,7 +153,7 @@ class Breaker:
         more = self.rng.choice(AFTERTHOUGHTS)
         if isinstance(case.asked, AskedFact) and self.rng.random() < 0.6:
             more = self.statement(case.asked, case.asked.topic.name, self.other_value(case.asked))
-        elif isinstance(case.asked, AskedUnknowable):
+        elif isinstance(case.asked, AskedUnknowable | AskedOutOfTown):
             more = self.talker.wrong_reply(case.asked)
         order = [case.reply, more]
         self.rng.shuffle(order)

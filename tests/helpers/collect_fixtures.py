@@ -26,9 +26,7 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def collect(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., str]:
+def collect(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Runs the command on a store in tmp_path; returns what it printed."""
 
     def run(*words: object) -> str:

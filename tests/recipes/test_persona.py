@@ -133,6 +133,7 @@ def test_more_scenes_than_there_are_end_in_a_sentence(monkeypatch) -> None:
         ScriptGrader(WORLD).prompts("own", 50, set())
 
 
+@pytest.mark.slow
 def test_the_loader_finds_every_answer_of_the_script(tmp_path: Path) -> None:
     path = tmp_path / "script_lines.csv"
     path.write_text(script_file(WORLD), encoding="utf-8")

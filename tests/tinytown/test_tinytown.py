@@ -192,7 +192,7 @@ def test_bytes_do_not_change_by_accident(folder: Path) -> None:
     """The same bytes on every machine. To change them on purpose, raise `writers.VERSION` and this number."""
     contents = json.loads((folder / "tinytown.json").read_text(encoding="utf-8"))
     digests = "".join(digest for _, digest in sorted(contents["sha256"].items()))
-    assert (writers.VERSION, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (10, "5dcbf60fd74bd151")
+    assert (writers.VERSION, hashlib.sha256(digests.encode()).hexdigest()[:16]) == (12, "335745d50443940e")
 
 
 def test_no_file_has_carriage_returns_or_other_bytes_than_ascii(folder: Path) -> None:
@@ -254,6 +254,7 @@ def test_movie_loader_reads_the_dialogues(folder: Path, town: Town) -> None:
     assert corpus.valid
 
 
+@pytest.mark.slow
 def test_script_has_the_columns_and_quirks_of_the_simpsons_file(folder: Path, town: Town) -> None:
     with (folder / "script" / "script_lines.csv").open(encoding="utf-8", newline="") as file:
         table = csv.DictReader(file, strict=True)
@@ -366,6 +367,7 @@ def test_doccano_files(folder: Path) -> None:
 # --- writing
 
 
+@pytest.mark.slow
 def test_a_complete_folder_is_left_alone_and_a_broken_one_is_mended(folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)

@@ -79,6 +79,7 @@ def finished(client, seconds=120):
     raise AssertionError
 
 
+@pytest.mark.slow
 def test_training_on_votes_runs_the_commands_and_measures_what_came_of_it(models, tmp_path, monkeypatch):
     trained = tmp_path / "reward model"
     monkeypatch.setattr(Scorer, "reward", lambda self, *_, **__: Reward(Liking(trained), "votes/reward"))
@@ -240,6 +241,7 @@ def test_the_recipe_of_the_votes_is_within_bounds(stage, settings):
     assert settings(**given) and given.items() >= recipe.settings(stage).items()
 
 
+@pytest.mark.slow
 def test_the_default_commands_close_the_loop_of_a_recipe_that_knows_of_no_votes(speaker, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))

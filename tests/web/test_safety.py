@@ -12,7 +12,7 @@ from helpers.web import QUESTION, chat, error_of, make_app
 from minigpt.errors import UserError
 from minigpt.web import Settings
 from minigpt.web.security import HEADERS, OPEN_ENDPOINTS
-from minigpt.web.server import Server, secured
+from minigpt.web.server import Server, need_token
 
 pytest_plugins = ["helpers.web_fixtures"]
 
@@ -95,19 +95,76 @@ def test_a_token_covers_every_route_but_the_page(models, tmp_path):
 def test_other_hosts_want_a_token():
     for host in ("0.0.0.0", "192.168.0.7", "::", "my-laptop"):
         with pytest.raises(UserError, match="--token"):
-            secured(Settings(), host)
-    assert secured(Settings(), "127.0.0.1") == Settings()
-    assert "my-laptop" in secured(Settings(token="t"), "My-Laptop").hosts
-    with pytest.raises(UserError, match="--token"):
-        Server(Settings(), "0.0.0.0", 0)
+            Server(Settings(), host, 0)
+        need_token(Settings(token="t"), host)
+    need_token(Settings(), "127.0.0.1")
 
 
-def test_an_open_server_answers_to_addresses_and_not_to_names(models, tmp_path):
-    app = make_app(models, tmp_path, token="t", hosts=None)
-    for host, status in (("192.168.0.7:5000", 200), ("[fe80::1]", 200), ("evil.example", 400)):
-        response = app.test_client().get("/health", headers={"Host": host, "Authorization": "Bearer t"})
-        assert response.status_code == status
+def asked(app, host="localhost", method="POST", **headers) -> int:
+    """The status of a request under a host's name."""
+    headers = {"Content-Type": "application/json", **{name.replace("_", "-"): text for name, text in headers.items()}}
+    client = app.test_client()
+    return client.open("/api/stop", method=method, data=b'{"id": "x"}', headers={"Host": host, **headers}).status_code
+
+
+NAMES = ["192.168.0.7:5000", "[fe80::1]", "vm:5056", "lab-pc-07.local", "host.docker.internal", "aibox:1337"]
+
+
+def test_where_a_token_protects_any_name_will_do(models, tmp_path):
+    """A page that lets its own name point here (DNS rebinding) still does not know the token."""
+    app = make_app(models, tmp_path, token="t")
+    for host in NAMES:
+        assert asked(app, host, Authorization="Bearer t") == 200, host
+        assert asked(app, host) == asked(app, host, Authorization="Bearer x") == 401, host
+        assert app.test_client().get("/", headers={"Host": host}).status_code == 200
+        origin = f"https://{host}"
+        assert asked(app, host, Origin=origin, Authorization="Bearer t") == 200  # behind an https proxy
+        assert asked(app, host, Origin=origin) == 403
+    assert asked(app, Origin="app://obsidian.md", Authorization="Bearer t") == 200
+    assert asked(app, Sec_Fetch_Site="cross-site", Authorization="Bearer t") == 200
+    for host in ("a b", "x@y", "", "vm:5056:1"):
+        assert asked(app, host, Authorization="Bearer t") == 400, host
     app.close()
+
+
+def test_without_a_token_names_have_to_be_allowed(models, tmp_path):
+    app = make_app(models, tmp_path, hosts=("vm", "pc.local"))
+    for host, status in (("vm", 200), ("VM:5056", 200), ("pc.local", 200), ("localhost", 200), ("evil", 400),
+                         ("pc.local.evil", 400)):  # fmt: skip
+        assert asked(app, host) == status, host
+    assert asked(app, "localhost:5000", Origin="https://pc.local") == 200  # a proxy may have changed the Host
+    for origin in ("https://evil", "https://pc.local.evil", "https://evil/pc.local", "http://localhost:5001", "null"):
+        assert asked(app, "localhost:5000", Origin=origin) == 403, origin
+    app.close()
+
+
+def test_a_proxys_word_counts_behind_a_flag_alone(models, tmp_path):
+    forwarded = {"X_Forwarded_Proto": "https", "Origin": "https://127.0.0.1:5055"}
+    public = {"X_Forwarded_Host": "chat.example", "X_Forwarded_Proto": "https", "Origin": "https://chat.example"}
+    app = make_app(models, tmp_path)
+    assert asked(app, "127.0.0.1:5055", **forwarded) == 403
+    assert asked(app, "127.0.0.1:5055", **public) == 403
+    app.close()
+    app = make_app(models, tmp_path, behind_proxy=True, hosts=("chat.example",))
+    assert asked(app, "127.0.0.1:5055", **forwarded) == 200
+    assert asked(app, "127.0.0.1:5055", **public) == 200
+    assert asked(app, "127.0.0.1:5055", **{**public, "X_Forwarded_Host": "evil.example"}) == 400
+    assert asked(app, "127.0.0.1:5055", **{**public, "Origin": "https://evil.example"}) == 403
+    app.close()
+
+
+def test_the_addresses_that_others_can_type_are_told(models, tmp_path, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "vm")
+    server = Server(Settings(models=models, database=tmp_path / "f.sqlite", token="apple-tree"), "0.0.0.0", 0)
+    assert server.url == f"http://127.0.0.1:{server.port}/#token=apple-tree"
+    assert f"http://vm:{server.port}/#token=apple-tree" in server.urls_for_others
+    assert all("127.0.0.1" not in url and "0.0.0.0" not in url for url in server.urls_for_others)
+    server._socket.close()
+    server.app.close()
+    alone = Server(Settings(models=models, database=tmp_path / "f.sqlite"), port=0)
+    assert alone.urls_for_others == []
+    alone._socket.close()
+    alone.app.close()
 
 
 SECRET = "xyzzy-PLUGH"

@@ -168,7 +168,7 @@ def test_a_broken_request_is_answered_and_the_server_lives(server):
             while connection.recv(4096):
                 pass
     oversized = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    oversized.request("POST", "/v1/chat/completions", b"x" * 200_000, {"Content-Type": "application/json"})
+    oversized.request("POST", "/v1/chat/completions", b"x" * 5_000_000, {"Content-Type": "application/json"})
     assert oversized.getresponse().status == 413
     health = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     health.request("GET", "/health")
@@ -188,6 +188,7 @@ def test_an_idle_connection_does_not_hold_up_the_shutdown(models, tmp_path):
         assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_the_store_is_closed_last_however_late_the_stopping_thread_is(models, tmp_path, monkeypatch):
     server = Server(Settings(models=models, database=tmp_path / "f.sqlite", drain_seconds=7), port=0)
     thread, closed = threading.Thread(target=server.serve), []
@@ -214,6 +215,7 @@ def test_the_store_is_closed_last_however_late_the_stopping_thread_is(models, tm
 # Clients that leave, and shutdown.
 
 
+@pytest.mark.slow
 def test_a_client_that_leaves_frees_its_place(tmp_path, folder):
     with slow(tmp_path, folder) as process:
         for streamed in (True, False):
@@ -233,6 +235,7 @@ def test_a_client_that_leaves_frees_its_place(tmp_path, folder):
             assert status == 200 and answer["choices"]
 
 
+@pytest.mark.slow
 @posix
 def test_sigterm_lets_running_answers_end(tmp_path, folder):
     with slow(tmp_path, folder) as process:
@@ -247,6 +250,7 @@ def test_sigterm_lets_running_answers_end(tmp_path, folder):
             process.get("/health")
 
 
+@pytest.mark.slow
 @posix
 def test_an_answer_that_takes_too_long_is_cut_with_an_error(tmp_path, folder):
     with slow(tmp_path, folder, seconds=0.2, drain=0.1) as process:
@@ -258,6 +262,7 @@ def test_an_answer_that_takes_too_long_is_cut_with_an_error(tmp_path, folder):
         assert process.process.wait(60) == 0
 
 
+@pytest.mark.slow
 @posix
 def test_kill_9_loses_no_acknowledged_vote(tmp_path, folder):
     command = (str(ROOT / "run_chat.py"), "--no-browser", "--port", "0", "--device", "cpu")
@@ -302,6 +307,7 @@ def start(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_mistakes_at_the_start_end_in_one_sentence(tmp_path, folder):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -310,6 +316,7 @@ def test_mistakes_at_the_start_end_in_one_sentence(tmp_path, folder):
         for arguments, words in (
             (["--port", port], "is in use"),
             (["--host", "0.0.0.0"], "--token"),
+            (["--allow-host", "http://vm:5000"], "leave out the scheme"),
             (["--host", "203.0.113.7", "--token", "t"], "cannot be listened on"),
             (["--port", "99999"], "99999"),
             (["--temperature", "1"], "--terminal"),

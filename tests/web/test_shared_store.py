@@ -48,6 +48,7 @@ def page(database: Path, name: str, rounds: int) -> subprocess.Popen:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", [False, True])
 def test_two_pages_share_a_database(tmp_path, killed):
     database, rounds = tmp_path / "feedback.sqlite", 40

@@ -83,7 +83,7 @@ def test_mistakes_name_their_field(client):
         ("text-generation", {"inputs": long}, "inputs"), ("text-generation", {"inputs": " "}, "inputs"),
         ("text-generation", {"messages": [{"role": "user", "content": long}]}, "messages"),
         ("text-generation", {"inputs": "a", "model": "../sft"}, "model"),
-        ("text-generation", {"inputs": "a", "top_p": 0}, "top_p"), ("text-generation", {"input": "a"}, "input"),
+        ("text-generation", {"inputs": "a", "top_p": -1}, "top_p"), ("text-generation", {"input": "a"}, "input"),
         ("sentiment", {"inputs": 5}, "inputs"), ("sentiment", {"inputs": long}, "inputs"),
         ("sentiment", {"inputs": "a", "top_k": 3}, "top_k"), ("reward", {"inputs": {"text": "a"}}, "inputs.text_pair"),
         ("reward", {"inputs": [PAIRS[0], "a"]}, "inputs[1]"),

@@ -180,7 +180,6 @@ class Visitor:
             raise OSError("the connection ended early")
         return b"".join(parts)
 
-
     def _unpacked(self, data: bytes, packing: str) -> bytes:
         """The body as it was before a server packed it, unasked. Raises Skipped for what is too large or unknown."""
         if packing.strip().lower() in ("", "identity"):

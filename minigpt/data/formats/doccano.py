@@ -111,9 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="file to write, in JSON Lines")
     cli.add_reading_flag(parser)
     arguments = parser.parse_args()
-    corpus = FORMATS[arguments.format].read(
-        arguments.corpus, valid_fraction=0.0, skip_bad_rows=arguments.skip_bad_rows
-    )
+    corpus = FORMATS[arguments.format].read(arguments.corpus, valid_fraction=0.0, skip_bad_rows=arguments.skip_bad_rows)
     print(f"corpus:    {corpus.summary()}")
     rows = [to_doccano(example, i) for i, example in enumerate([*corpus.train, *corpus.valid], start=1)]
     write_doccano(arguments.out, rows)

@@ -270,9 +270,7 @@ def _read_convokit(path: Path, reading: Reading) -> tuple[dict[str, Utterance], 
     return utterances, conversations
 
 
-def _stretches(
-    ids: Sequence[str], utterances: dict[str, Utterance], reading: Reading
-) -> Iterator[list[Utterance]]:
+def _stretches(ids: Sequence[str], utterances: dict[str, Utterance], reading: Reading) -> Iterator[list[Utterance]]:
     """The unbroken parts of one conversation."""
     stretch: list[Utterance] = []
     for name in ids:

@@ -10,7 +10,7 @@ from ...tinytown.graders import GRADERS
 SHARE = "{:.1%}"
 STAGE_NAMES = {"pretrain": "Pre-training", "sft": "SFT", "reward": "Reward model", "ppo": "PPO", "dpo": "DPO"}
 #: What a row of the win-rate table holds; all else there are the grader's marks.
-BESIDE_MARKS = ("length", "distinct_2", "kl", "reward", "wins", "interval", "ties")
+BESIDE_MARKS = ("length", "distinct_2", "same_ending", "ending", "kl", "reward", "wins", "interval", "ties")
 Path = tuple[str, ...]
 
 
@@ -29,9 +29,12 @@ def marks_of(row: dict[str, Any]) -> list[str]:
 
 def titled(column: str) -> str:
     """What a column of the grader's prompts is about."""
-    return {"asked": "About asked residents", "held_out": "About held-out residents"}.get(
-        column, f"{spoken(column).capitalize()} prompts"
-    )
+    known = {
+        "asked": "About asked residents",
+        "held_out": "About held-out residents",
+        "out_of_town": "About what the town cannot know",
+    }
+    return known.get(column, f"{spoken(column).capitalize()} prompts")
 
 
 def spoken(name: str) -> str:
@@ -84,6 +87,7 @@ MEASURES = {
     "length": Measure("tokens", "{:.1f}"),
     "ended": Measure("ended", SHARE, 1),
     "distinct_2": Measure("distinct-2", "{:.3f}"),
+    "same_ending": Measure("commonest ending", SHARE),
     "wanted": Measure("wanted sentiment", SHARE),
     "longer": Measure("characters out per character in", "{:.1f}"),
     "prompts": Measure("prompts", "{:,.0f}"),
@@ -92,6 +96,8 @@ MEASURES = {
     "asked": Measure("right, asked residents", SHARE, 1),
     "held_out": Measure("right, held-out residents", SHARE, 1),
     "new_wording": Measure("right, new wording", SHARE, 1),
+    "honest": Measure("honest about what it cannot know", SHARE, 1),
+    "declined": Measure("declined, though the town knows", SHARE, -1),
 } | {
     f"{prefix}{quality}": Measure(f"{label}{quality}", SHARE, 1)
     for prefix, label in (("", ""), ("true_", "true "))

@@ -22,7 +22,7 @@ from ...tinytown import Town
 from ...tinytown.graders import Grader
 from ...training.run_state import SAMPLES, read_log
 from ...training.samples import opening
-from ..knowledge import COLUMNS, ask, ask_with_examples, mark
+from ..knowledge import COLUMNS, ask, ask_with_examples, honesty, mark
 from ..sentiment import measure_sentiment
 from ..win_rate import prompts_of_ppo, win_rates
 from .measures import spoken
@@ -124,7 +124,7 @@ def check_questions(recipe: Recipe, grader: Grader, count: int) -> None:
 
 
 def knowledge(models: dict[str, ChatModel], count: int) -> dict[str, dict[str, Any]]:
-    """The share of right answers, greedy, in each column; see `minigpt.evaluation.knowledge`."""
+    """The share of right answers, greedy, in each column, and honesty; see `minigpt.evaluation.knowledge`."""
     town, rows = Town(), {}
     for stage, model in models.items():
         row: dict[str, Any] = {"questions": count} | ({} if model.is_chat else {"shots": SHOTS})
@@ -132,6 +132,9 @@ def knowledge(models: dict[str, ChatModel], count: int) -> dict[str, dict[str, A
             questions = town.questions(which, count, unseen_phrasing=new_wording)
             replies = ask(model, questions) if model.is_chat else ask_with_examples(model, questions, SHOTS, town)
             row["new_wording" if new_wording else which] = mark(town, questions, replies).right
+        if model.is_chat:
+            candour = honesty(model, town, count)
+            row |= {"honest": candour.honest, "declined": candour.declined}
         rows[stage] = row
     return rows
 
