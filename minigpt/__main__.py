@@ -23,8 +23,8 @@ SCRIPTS: dict[str, str] = {
     "reward": "step 3: learn what people prefer",
     "ppo": "step 4: learn to answer the way people prefer",
 }
-#: What each other subcommand is for, and the module whose `main` carries it out. Imported only when asked for: most of them
-#: need torch, and a list of commands should not wait for it.
+#: What each other subcommand is for, and the module whose `main` carries it out. Imported only when asked for: most of
+#: them need torch, and a list of commands should not wait for it.
 COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate knowledge": ("evaluation.knowledge", "what the models know of Tinytown, asked and held-out residents"),
     "evaluate win-rate": ("evaluation.win_rate", "two stages answer the same prompts, the grader says which wins"),

@@ -15,7 +15,7 @@ from minigpt.alignment.reward_model import RewardModel, load_reward_model, save_
 from minigpt.data.examples import Prompt
 from minigpt.model.checkpoint import save_model
 from minigpt.model.sampling import GREEDY
-from minigpt.pipeline import ALIASES, TASKS
+from minigpt.pipeline import ALIASES
 
 TEXTS = ["the and b?", "the market opens at noon, bread and apples", "f", "k k o?"]
 CHAT = [{"role": "user", "content": "the t o?"}]
