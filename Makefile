@@ -26,5 +26,5 @@ check: lint          ## before a commit: lint and the fast tests
 
 .venv/ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --requirement requirements.txt --editable . --config-settings editable_mode=compat
+	$(BIN)/python -m pip install --quiet --requirement requirements.txt --editable .
 	touch .venv/ready

@@ -1,19 +1,30 @@
-"""The `minigpt` command: everything but the numbered scripts, as subcommands.
+"""The `minigpt` command: the numbered scripts and everything else, as subcommands.
 
+minigpt chat                                      the same as python run_chat.py, from any folder
 minigpt evaluate knowledge --help                 the same as python -m minigpt evaluate knowledge --help
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
+from types import ModuleType
 
 from . import cli
 from .errors import UserError, nearest
 from .training.device import leave_processes
 
-#: What each subcommand is for, and the module whose `main` carries it out. Imported only when asked for: most of them
-#: need torch, and a list of commands should not wait for it.
+#: The numbered scripts, by what follows `run_` in their names.
+SCRIPTS: dict[str, str] = {
+    "chat": "talk to a model, in the browser or here",
+    "pretrain": "step 1: learn the language",
+    "sft": "step 2: learn to answer",
+    "reward": "step 3: learn what people prefer",
+    "ppo": "step 4: learn to answer the way people prefer",
+}
+#: What each other subcommand is for, and the module whose `main` carries it out. Imported only when asked for: most of
+#: them need torch, and a list of commands should not wait for it.
 COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate knowledge": ("evaluation.knowledge", "what the models know of Tinytown, asked and held-out residents"),
     "evaluate win-rate": ("evaluation.win_rate", "two stages answer the same prompts, the grader says which wins"),
@@ -34,8 +45,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 def overview() -> str:
-    lines = [f"  {name:20}{what}" for name, (_, what) in COMMANDS.items()]
+    described = SCRIPTS | {name: what for name, (_, what) in COMMANDS.items()}
+    lines = [f"  {name:20}{what}" for name, what in described.items()]
     return "usage: minigpt COMMAND ...\n\n" + "\n".join(lines) + "\n\nminigpt COMMAND --help explains a command."
+
+
+def script(name: str) -> ModuleType:
+    """A numbered script as a module: from the clone, or from the package where a wheel has put it."""
+    path = cli.scripts_folder() / f"run_{name}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader, f"{path} is Python"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main() -> int | None:
@@ -43,6 +65,9 @@ def main() -> int | None:
     if not words or words[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
+    if words[0] in SCRIPTS:
+        sys.argv = [f"minigpt {words[0]}", *words[1:]]
+        return script(words[0]).main()
     for name, (module, _) in COMMANDS.items():
         parts = name.split()
         if words[: len(parts)] == parts:
@@ -50,7 +75,7 @@ def main() -> int | None:
             kept = parts[-1:] if module == "data.catalogue" else []
             sys.argv = [f"minigpt {' '.join(parts[: len(parts) - len(kept)])}", *kept, *words[len(parts) :]]
             return importlib.import_module(f".{module}", __package__).main()
-    known = sorted({name.split()[0] for name in COMMANDS} | set(COMMANDS))
+    known = sorted({name.split()[0] for name in COMMANDS} | set(COMMANDS) | set(SCRIPTS))
     group = [name for name in COMMANDS if name.split()[0] == words[0]]
     if group:
         raise UserError(f"{words[0]} wants one of: {', '.join(name.split()[1] for name in group)}.")

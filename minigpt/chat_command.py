@@ -13,7 +13,7 @@ from .chat import MODES, Chat
 from .errors import UserError
 from .model.checkpoint import load_model
 from .model.sampling import CHATTY, Sampling
-from .registry import MODELS, SHIPPED, Model, default_model, find_models, read_model
+from .registry import MODELS, SHIPPED, Model, default_model, find_models, read_model, unpack_shipped
 from .training.device import detect
 
 HELP = """/clear      forget the conversation
@@ -59,6 +59,8 @@ def start(arguments: argparse.Namespace) -> None:
     settings = cli.given(arguments, ["mode", "max_new_tokens", "beam_width"])
     if settings.get("max_new_tokens", 1) < 1 or settings.get("beam_width", 0) < 0:
         raise UserError("--max-new-tokens must be at least 1 and --beam-width at least 0.")
+    if (arguments.model is None or SHIPPED in arguments.model.parts) and unpack_shipped():
+        print(f"The models that come with minigpt are now in {MODELS / SHIPPED}.", file=sys.stderr)
     if arguments.terminal or arguments.ask:
         model = chosen_model(arguments.model)
         chat_model = load_model(model.folder, detect(arguments.device, arguments.dtype).device)

@@ -34,6 +34,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
+        if self.description and self.prog.startswith("minigpt "):
+            self.description = re.sub(r"python run_(\w+)\.py", r"minigpt \1", self.description)
         self.former_flags: dict[str, str] = {}
         self.former_values: dict[tuple[str, str], str] = {}
 
@@ -129,9 +131,17 @@ def add_score_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--answer", type=typed, help="what was answered")
 
 
+def scripts_folder() -> Path:
+    """Where the numbered scripts lie: beside the package in a clone, inside it once a wheel was installed."""
+    package = Path(__file__).resolve().parent
+    return package / "scripts" if (package / "scripts").is_dir() else package.parent
+
+
 def how_to_run(command: str, *words: str) -> str:
     """A script of ours, or the command `minigpt`, as it works from here: with the Python that runs now, and the script
-    where the present one lies."""
+    where the present one lies. Who called a script as `minigpt sft` is told of the others so too."""
+    if sys.argv[0].startswith("minigpt ") and command.startswith("run_"):
+        command, words = "minigpt", (command.removeprefix("run_").removesuffix(".py"), *words)
     known = shutil.which("python")
     if known and Path(known).samefile(sys.executable) and Path(known).parent == Path(sys.executable).parent:
         python = "python"

@@ -28,7 +28,7 @@ from .model.checkpoint import load_model
 from .model.gpt import evaluating
 from .model.responses import respond
 from .model.sampling import Sampling
-from .registry import MODELS, SHIPPED
+from .registry import MODELS, SHIPPED_MODELS
 
 AT_ONCE = 64  # texts that one forward pass reads
 
@@ -184,10 +184,10 @@ Pipeline = TextGeneration | Sentiment | Reward | FeatureExtraction
 
 #: What makes each task's pipeline, from what kind of model, and the folder where that is by default.
 TASKS: dict[str, tuple[Callable[[Any], Pipeline], Callable[..., Any], Path]] = {
-    "text-generation": (TextGeneration, load_model, MODELS / SHIPPED / "ppo"),
+    "text-generation": (TextGeneration, load_model, SHIPPED_MODELS / "ppo"),
     "sentiment": (Sentiment, load_reward_model, MODELS / "expand" / "reward"),
-    "reward": (Reward, load_reward_model, MODELS / SHIPPED / "reward"),
-    "feature-extraction": (FeatureExtraction, load_model, MODELS / SHIPPED / "pretrain"),
+    "reward": (Reward, load_reward_model, SHIPPED_MODELS / "reward"),
+    "feature-extraction": (FeatureExtraction, load_model, SHIPPED_MODELS / "pretrain"),
 }
 ALIASES = {"sentiment-analysis": "sentiment", "text-classification": "sentiment"}
 

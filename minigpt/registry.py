@@ -10,6 +10,8 @@ not the one that its card vouches for; such a model is not loaded by anything he
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +19,15 @@ from typing import Any
 
 from . import cli
 from .errors import UserError, nearest
+from .files import friendly_disk_errors
 from .model.checkpoint import CARD, PREVIOUS, WEIGHTS, file_hash, read_card
 from .training.run_state import METRICS, STATE
 
 MODELS = Path("trained_models")
 SHIPPED = "shipped"  # the folder in it with the models that come with minigpt; where recipes have theirs
+_PACKED = Path(__file__).parent / SHIPPED  # where a wheel has put them
+#: The models that come with minigpt, whatever folder one stands in.
+SHIPPED_MODELS = _PACKED if _PACKED.is_dir() else Path(__file__).parents[1] / MODELS / SHIPPED
 CHAT_STAGES = ("ppo", "dpo", "sft")  # the stages whose models answer, the most trained first
 SOUND, UNFINISHED, CHANGED, MISSING, UNVOUCHED = "sound", "unfinished", "CHANGED", "no weights", "no hash"
 HEADLINES = ("accuracy", "reward", "loss")  # the figure that says most of a stage, where there are several
@@ -87,6 +93,24 @@ class Model:
         metrics = self.card.get("metrics") or {}
         name = next((name for name in HEADLINES if isinstance(metrics.get(name), int | float)), None)
         return f"{name} {metrics[name]:.3f}" if name else ""
+
+
+def unpack_shipped(models: Path = MODELS) -> bool:
+    """Copy the models that come with minigpt into `models`, if they are not there: outside of a clone, what is trained
+    here and voted on then stands beside them too. Returns whether they were copied. Raises UserError."""
+    place = models / SHIPPED
+    if place.exists() or not SHIPPED_MODELS.is_dir():
+        return False
+    with friendly_disk_errors(place):
+        models.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=models) as half:
+            copied = Path(shutil.copytree(SHIPPED_MODELS, Path(half) / SHIPPED))
+            try:
+                copied.rename(place)
+            except OSError:
+                if not place.is_dir():  # else somebody else was faster
+                    raise
+    return True
 
 
 def read_model(name: str, folder: Path) -> Model:

@@ -13,7 +13,7 @@ import pytest
 from helpers import docs
 from helpers.docs import ROOT, Command, read
 
-from minigpt.__main__ import COMMANDS
+from minigpt.__main__ import COMMANDS, SCRIPTS
 from minigpt.recipe import load_recipe
 
 PAGES = [path.relative_to(ROOT).as_posix() for path in docs.pages()]
@@ -100,7 +100,7 @@ def test_commands_in_running_text_name_existing_subcommands_and_flags():
 
 def begins_a_command(words: list[str]) -> bool:
     return any(
-        words[: len(parts)] == parts[: len(words)] for parts in (name.split() for name in COMMANDS)
+        words[: len(parts)] == parts[: len(words)] for parts in (name.split() for name in [*COMMANDS, *SCRIPTS])
     )  # fmt: skip
 
 

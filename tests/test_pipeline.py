@@ -15,7 +15,7 @@ from minigpt.alignment.reward_model import RewardModel, load_reward_model, save_
 from minigpt.data.examples import Prompt
 from minigpt.model.checkpoint import save_model
 from minigpt.model.sampling import GREEDY
-from minigpt.pipeline import ALIASES, TASKS
+from minigpt.pipeline import ALIASES
 
 TEXTS = ["the and b?", "the market opens at noon, bread and apples", "f", "k k o?"]
 CHAT = [{"role": "user", "content": "the t o?"}]
@@ -236,9 +236,6 @@ def test_mistakes_get_a_sentence(speaker, folder, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"run_reward\.py --recipe expand"):
         pipeline("sentiment")
-    for task in TASKS:
-        with pytest.raises(UserError, match="does not exist"):
-            pipeline(task)
 
 
 def test_inputs_of_the_wrong_kind_are_refused(speaker):

@@ -35,7 +35,8 @@ from .votes import Votes
 Event = tuple[str, Row]
 KEPT_EVENTS = 5000
 SHOWN_LINES = 50
-SCRIPTS = Path(__file__).resolve().parents[2]
+#: A retraining's commands find this very package, installed or not.
+PACKAGES = Path(__file__).resolve().parents[2]
 VOTES = "votes"  # the recipe, and the folder of what it trains
 
 
@@ -191,7 +192,7 @@ class Retraining:
     def _commands(self) -> list[Command]:
         """The configured commands, with the names in braces filled in."""
         votes, heldout = self._files()
-        names = {"python": sys.executable, "scripts": str(SCRIPTS), "votes": str(votes.resolve()),
+        names = {"python": sys.executable, "votes": str(votes.resolve()),
                  "heldout": str(heldout.resolve()), "reward": str(self._folder(f"reward{TRIAL}")),
                  "ppo": str(self._folder(f"ppo{TRIAL}")), **self._policies()}  # fmt: skip
         fill = re.compile("|".join(re.escape(f"{{{name}}}") for name in names))
@@ -282,7 +283,7 @@ class Retraining:
                 job.progress = progress
                 job.tell("progress", job.place())
 
-        path = os.pathsep.join(filter(None, (str(SCRIPTS), os.environ.get("PYTHONPATH"))))
+        path = os.pathsep.join(filter(None, (str(PACKAGES), os.environ.get("PYTHONPATH"))))
         environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "PYTHONPATH": path}
         return child.run(words, self.settings.retrain_folder, environment, job.cancelled, hear, look)
 

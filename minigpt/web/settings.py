@@ -12,12 +12,12 @@ Command = tuple[str, list[str]]
 RETRAIN: list[Command] = [
     (
         "reward model",
-        ["{python}", "{scripts}/run_reward.py", "--recipe", "votes", "--init-from", "{policy}",
+        ["{python}", "-m", "minigpt", "reward", "--recipe", "votes", "--init-from", "{policy}",
          "--corpus", "{votes}", "--format", "votes", "--out", "{reward}", "--restart"],
     ),
     (
         "PPO",
-        ["{python}", "{scripts}/run_ppo.py", "--recipe", "votes", "--init-from", "{policy}",
+        ["{python}", "-m", "minigpt", "ppo", "--recipe", "votes", "--init-from", "{policy}",
          "--reward", "{reward}", "--out", "{ppo}", "--restart"],
     ),
     (
@@ -68,10 +68,9 @@ class Settings:
     #: Votes for one side or the other that a retraining wants.
     retrain_votes: int = 40
     #: The steps of a retraining, run one after the other in `retrain_folder`. In every word, {python} becomes this
-    #: Python, {scripts} the folder of the run_*.py scripts, {votes} a JSONL file of the votes to learn from, {heldout}
-    #: one of those kept for measuring, {policy} the SFT model that the votes are about, {current} the model that
-    #: answers now, {reward} and {ppo} the folders of the new models. A step's progress is read from the metrics.jsonl
-    #: in the folder that its --out names.
+    #: Python, {votes} a JSONL file of the votes to learn from, {heldout} one of those kept for measuring, {policy} the
+    #: SFT model that the votes are about, {current} the model that answers now, {reward} and {ppo} the folders of the
+    #: new models. A step's progress is read from the metrics.jsonl in the folder that its --out names.
     retrain_commands: list[Command] = field(default_factory=lambda: RETRAIN)
     retrain_folder: Path = Path()
 

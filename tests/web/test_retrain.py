@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
-import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import pytest
 from helpers.models import WORDS, small_talk
 from helpers.web import QUESTION, deadline, error_of, make_app, read_stream, write_models
 
+from minigpt import __main__ as minigpt_command
 from minigpt import cli
 from minigpt.config import PPOConfig, RewardConfig
 from minigpt.data.examples import Turn
@@ -220,15 +219,9 @@ class Read(Exception):
 
 @pytest.mark.parametrize("words", [words for _, words in RETRAIN], ids=[name for name, _ in RETRAIN])
 def test_the_scripts_know_every_word_of_the_default_commands(words, monkeypatch):
-    python, script, *given = (re.sub(r"{(\w+)}", lambda name: FILLED.get(name[1], name[1]), w) for w in words)
-    assert python == "python"
-    if script == "-m":
-        module, *given = given
-        monkeypatch.setattr("sys.argv", [module, *given])
-        main = importlib.import_module(f"{module}.__main__").main
-    else:
-        monkeypatch.setattr("sys.argv", [script, *given])
-        main = runpy.run_path(str(ROOT / script.removeprefix("scripts/")))["main"]
+    python, *given = (re.sub(r"{(\w+)}", lambda name: FILLED.get(name[1], name[1]), w) for w in words)
+    assert (python, *given[:2]) == ("python", "-m", "minigpt")
+    monkeypatch.setattr("sys.argv", given[1:])
     parse = cli.Parser.parse_known_args
 
     def read(parser):
@@ -236,7 +229,7 @@ def test_the_scripts_know_every_word_of_the_default_commands(words, monkeypatch)
 
     monkeypatch.setattr(cli.Parser, "parse_args", read)
     with pytest.raises(Read) as reading:
-        main()
+        minigpt_command.main()
     assert reading.value.args[0][1] == []
 
 
