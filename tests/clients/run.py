@@ -37,9 +37,10 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         python = environment(arguments.keep.resolve() if arguments.keep else Path(temporary) / "venv")
-        command = [sys.executable, "run_chat.py", "--no-browser", "--port", "0", "--model", "trained_models/shipped/ppo"]  # fmt: skip
+        words = ["--no-browser", "--port", "0", "--model", "trained_models/shipped/ppo"]
         server = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+            [sys.executable, "run_chat.py", *words], cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
         )
         try:
             assert server.stdout is not None
