@@ -59,7 +59,8 @@ def start(arguments: argparse.Namespace) -> None:
     settings = cli.given(arguments, ["mode", "max_new_tokens", "beam_width"])
     if settings.get("max_new_tokens", 1) < 1 or settings.get("beam_width", 0) < 0:
         raise UserError("--max-new-tokens must be at least 1 and --beam-width at least 0.")
-    if (arguments.model is None or SHIPPED in arguments.model.parts) and unpack_shipped():
+    wanted: Path | None = arguments.model
+    if (wanted is None or (wanted.parent == MODELS / SHIPPED and not wanted.exists())) and unpack_shipped():
         print(f"The models that come with minigpt are now in {MODELS / SHIPPED}.", file=sys.stderr)
     if arguments.terminal or arguments.ask:
         model = chosen_model(arguments.model)
