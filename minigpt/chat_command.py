@@ -60,8 +60,8 @@ def start(arguments: argparse.Namespace) -> None:
     if settings.get("max_new_tokens", 1) < 1 or settings.get("beam_width", 0) < 0:
         raise UserError("--max-new-tokens must be at least 1 and --beam-width at least 0.")
     wanted: Path | None = arguments.model
-    if (wanted is None or (wanted.parent == MODELS / SHIPPED and not wanted.exists())) and unpack_shipped():
-        print(f"The models that come with minigpt are now in {MODELS / SHIPPED}.", file=sys.stderr)
+    if wanted is None or wanted.parent == MODELS / SHIPPED:
+        unpack_shipped()
     if arguments.terminal or arguments.ask:
         model = chosen_model(arguments.model)
         chat_model = load_model(model.folder, detect(arguments.device, arguments.dtype).device)

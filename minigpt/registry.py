@@ -95,12 +95,12 @@ class Model:
         return f"{name} {metrics[name]:.3f}" if name else ""
 
 
-def unpack_shipped(models: Path = MODELS) -> bool:
+def unpack_shipped(models: Path = MODELS) -> None:
     """Copy the models that come with minigpt into `models`, if they are not there: outside of a clone, what is trained
-    here and voted on then stands beside them too. Returns whether they were copied. Raises UserError."""
+    here and voted on then stands beside them too. Raises UserError where that folder cannot be written."""
     place = models / SHIPPED
     if place.exists() or not SHIPPED_MODELS.is_dir():
-        return False
+        return
     with friendly_disk_errors(place):
         models.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=models) as half:
@@ -110,7 +110,6 @@ def unpack_shipped(models: Path = MODELS) -> bool:
             except OSError:
                 if not place.is_dir():  # else somebody else was faster
                     raise
-    return True
 
 
 def read_model(name: str, folder: Path) -> Model:
