@@ -39,8 +39,12 @@ def main() -> int:
         python = environment(arguments.keep.resolve() if arguments.keep else Path(temporary) / "venv")
         words = ["--no-browser", "--port", "0", "--model", "trained_models/shipped/ppo"]
         server = subprocess.Popen(
-            [sys.executable, "run_chat.py", *words], cwd=ROOT,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8"
+            [sys.executable, "run_chat.py", *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
         )
         try:
             assert server.stdout is not None
