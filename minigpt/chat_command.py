@@ -59,8 +59,7 @@ def start(arguments: argparse.Namespace) -> None:
     settings = cli.given(arguments, ["mode", "max_new_tokens", "beam_width"])
     if settings.get("max_new_tokens", 1) < 1 or settings.get("beam_width", 0) < 0:
         raise UserError("--max-new-tokens must be at least 1 and --beam-width at least 0.")
-    wanted: Path | None = arguments.model
-    if wanted is None or wanted.parent == MODELS / SHIPPED:
+    if arguments.model is None or arguments.model.parent == MODELS / SHIPPED:
         unpack_shipped()
     if arguments.terminal or arguments.ask:
         model = chosen_model(arguments.model)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])\s*(?=\S)")
+from ..data.truncation import sentences
 
 
 def distinct(texts: Sequence[str], n: int = 2) -> float:
@@ -23,7 +22,7 @@ def commonest_ending(texts: Sequence[str]) -> tuple[str, float]:
     onto one phrase that the reward pays for. Answers of one sentence are all ending."""
     if not texts:
         return "", 0.0
-    endings = Counter(_SENTENCE_END.split(text.strip())[-1] for text in texts)
+    endings = Counter((sentences(text.strip()) or [""])[-1] for text in texts)
     ending, count = endings.most_common(1)[0]
     return ending, count / len(texts)
 

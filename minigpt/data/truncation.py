@@ -8,11 +8,11 @@ way that it was not trained in.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .examples import Turn
-from .longest import most_that_fit
+from .longest import Encode, most_that_fit
 
 #: What such cuts are counted as.
 OLDEST = "oldest turns of conversations too long for the context"
@@ -37,9 +37,7 @@ class Fitted:
         return ENDS if self.shortened else OLDEST if self.dropped else None
 
 
-def fit(
-    turns: Sequence[Turn], encode: Callable[[Sequence[Turn]], list[int]], room: int, max_turns: int | None = None
-) -> Fitted | None:
+def fit(turns: Sequence[Turn], encode: Encode, room: int, max_turns: int | None = None) -> Fitted | None:
     """Cut `turns`, of which the last is the user's, until `encode` makes at most `room` ids of them.
 
     `max_turns` is how many of the last turns the model reads at all, beside the system turn (None: all that fit).
@@ -69,6 +67,7 @@ def fit(
 
 
 def beginning(turn: Turn, parts: Sequence[str], count: int) -> Turn:
+    """The turn with the first `count` of its sentences, `parts`."""
     return Turn(turn.role, "".join(parts[:count]).rstrip())
 
 

@@ -126,7 +126,7 @@ def _roles(asked: Asked | None, read: list[Sentence]) -> list[str]:
             roles.append("answer")
         elif phrase in _DECLINING or (phrase == _ANYONE_KNOWS and isinstance(asked, AskedUnknowable | AskedOutOfTown)):
             roles.append("harms")
-        elif isinstance(asked, AskedOutOfTown) and phrase in _invitations(asked.item):
+        elif isinstance(asked, AskedOutOfTown) and phrase in _said(asked.item):
             roles.append("beside")
         elif phrase is not None:
             roles.append("beside" if phrase in _BESIDE else "rambles" if phrase in _FILLERS else "idle")
@@ -150,7 +150,9 @@ def _answers(asked: Asked | None, meaning: Meaning) -> bool:
     if isinstance(asked, AskedNothing):
         return isinstance(meaning, Phrase) and any(meaning.text in group for group in _fitting(asked.item))
     if isinstance(asked, AskedOutOfTown):
-        return meaning == Admission("") or (isinstance(meaning, Phrase) and meaning.text in _admitting(asked.item))
+        if isinstance(meaning, Phrase):
+            return meaning.text in _DECLINING and meaning.text in _said(asked.item)
+        return meaning == Admission("")
     if isinstance(asked, AskedFact):
         return (
             isinstance(meaning, Claim)
@@ -212,15 +214,9 @@ def _fitting(item: SmallTalk) -> frozenset[tuple[str, ...]]:
 
 
 @cache
-def _admitting(item: OutOfTown) -> frozenset[str]:
-    """The sentences that decline a question of this kind."""
-    return frozenset(plain(s) for reply in item.replies for s in bare_sentences(reply)) & _DECLINING
-
-
-@cache
-def _invitations(item: OutOfTown) -> frozenset[str]:
-    """The sentences that say what to ask instead."""
-    return frozenset(plain(s) for reply in item.replies for s in bare_sentences(reply)) - _DECLINING
+def _said(item: OutOfTown) -> frozenset[str]:
+    """The sentences of the replies to questions of this kind: those that decline, and those that say what to ask."""
+    return frozenset(plain(sentence) for reply in item.replies for sentence in bare_sentences(reply))
 
 
 def _is_made_of(groups: frozenset[tuple[str, ...]], said: tuple[str, ...]) -> bool:

@@ -6,18 +6,17 @@ from .people import FIRST_NAMES, RESIDENT_TOPICS
 from .topics import words
 
 _FIRST_NAMES = words(
-    "John Mary Peter Anna Kenji Maria Pierre Olga Ahmed Wei Hans Lucia Ivana Steve Emma Daniel Fatima Carlos Yuki Sven "
-    "David Linda James Susan Thomas Julia Marco Elena Dmitri Aisha Lars Chloe Raj Mei Pedro Helga Igor Claire Ali Ruth"
+    "John Mary Peter Anna Kenji Maria Pierre Olga Ahmed Wei Hans Lucia Ivana Steve Emma Daniel Fatima Carlos Yuki "
+    "Sven David Linda James Susan Thomas Julia Marco Elena Dmitri Aisha Lars Chloe Raj Mei Pedro Helga Igor Claire "
+    "Ali Ruth"
 )
 _LAST_NAMES = words(
-    "Smith Johnson Brown Miller Garcia Tanaka Dupont Ivanov Khan Wang Schmidt Rossi Novak Peterson Lopez Kim Larsen"
-    " Cohen "
-    "Jones Davies Wilson Anderson Thompson White Lee Walker Young Hill Green Adams Nelson Baker Campbell Roberts"
-    " Phillips "
-    "Evans Turner Parker Collins Stewart Morris Rogers Reed Cook Bell Murphy Bailey Cooper Richardson Cox Howard Ward "
-    "Gonzalez Nguyen Chen Meyer Weber Wagner Becker Moreau Laurent Romano Ricci Silva Santos Costa Kowalski Nowak"
-    " Horvath "
-    "Sato Yamamoto Watanabe Park Choi Li Zhang Popov Sokolov Volkov Hussain Patel Sharma Gupta Andersson Nilsson"
+    "Smith Johnson Brown Miller Garcia Tanaka Dupont Ivanov Khan Wang Schmidt Rossi Novak Peterson Lopez Kim Larsen "
+    "Cohen Jones Davies Wilson Anderson Thompson White Lee Walker Young Hill Green Adams Nelson Baker Campbell "
+    "Roberts Phillips Evans Turner Parker Collins Stewart Morris Rogers Reed Cook Bell Murphy Bailey Cooper "
+    "Richardson Cox Howard Ward Gonzalez Nguyen Chen Meyer Weber Wagner Becker Moreau Laurent Romano Ricci Silva "
+    "Santos Costa Kowalski Nowak Horvath Sato Yamamoto Watanabe Park Choi Li Zhang Popov Sokolov Volkov Hussain Patel "
+    "Sharma Gupta Andersson Nilsson"
 )
 _UNSEEN_FIRST_NAMES = words("Robert Sofia Pablo Ingrid Hiro Nadia Kevin Laura Omar Brigitte")
 _UNSEEN_LAST_NAMES = words("Williams Martinez Suzuki Bernard Petrov Singh Fischer Bianchi Taylor Hansen")

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, 
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from .bodies import Decoding, Document, Generation, Length, Named, TokenIds, length
+from .bodies import TOP, Decoding, Document, Generation, Length, Named, TokenIds, length
 from .messages import ONE
 from .schema import RequestBody, only
 
-TOP, CHOICES, PROMPTS = 20, 8, 16
+CHOICES, PROMPTS = 8, 16
 
 
 def _kind_of_prompt(prompt: Any) -> str:
