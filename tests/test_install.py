@@ -72,6 +72,10 @@ def test_the_sdist_holds_what_a_clone_holds(built):
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"README.md", "run_sft.py", "lessons/README.md", "trained_models/shipped/ppo/model.safetensors"} <= names
     assert not any(name.startswith((".venv", "trained_models/tinytown", "corpora/tinytown")) for name in names)
+    if (ROOT / ".git").exists():
+        kept = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT).splitlines()
+        files = {name for name in names if (ROOT / name).is_file()}
+        assert files <= set(kept), f"git ignores {min(files - set(kept))}"
 
 
 def test_one_question_is_answered_at_once(installed, tmp_path):
