@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         draw_chart(lines[: options.top], options.chart)
         print(f"{options.chart} shows the first {min(options.top, len(lines))} of them.")
     if options.out:
-        rows = rows_of(windows, find_character(windows, options.speaker))
+        rows = rows_of(windows, find_character(windows, options.script, options.speaker))
         write_atomically(options.out, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
         answers = [row for row in rows if row["label"]]
         first = sum(not row["context"] for row in answers)

@@ -319,7 +319,7 @@ def test_a_recipe_names_the_speaker(script: Path, tmp_path: Path) -> None:
 
 
 MISTAKES = [
-    (dict(speaker="An Bell"), "nobody in this script is called 'An Bell'.*Ann Bell"),
+    (dict(speaker="An Bell"), r"\.csv: nobody in this script is called 'An Bell'.*Ann Bell"),
     (dict(context_lines=0), "context_lines is 0"),
     (dict(group_by="episode"), "there is no column 'episode'.*episode_id"),
 ]
@@ -345,7 +345,7 @@ def test_wrong_files_end_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="0 of 0 rows"):
         ScriptCorpus.read(tmp_path)
     write(path, [(1, n, "true", "", n, "Bob", "Hm.") for n in range(3)])
-    with pytest.raises(UserError, match="nobody in this script answers anybody"):
+    with pytest.raises(UserError, match=r"\.csv: nobody in this script answers anybody"):
         ScriptCorpus.read(tmp_path)
     with pytest.raises(UserError, match="--top is 0"):
         speakers([str(path), "--top", "0"])

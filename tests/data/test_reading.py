@@ -83,6 +83,7 @@ def test_nothing_but_faulty_rows_names_the_file_and_the_places(tmp_path: Path, l
         ('{"a": 1}\nsome words\n{"a": 3}', [1, 3], ["2"]),
         ('{"a": 1}\n{"a": ' + "9" * 5000 + '}\n{"a": 3}', [1, 3], ["2"]),
         ('{"a": 1}\n{"a": ' + "[" * 100_000 + '\n{"a": 3}', [1, 3], ["2"]),
+        ('{"a": 1}\n' + '{"a": [\n' * 1100, [1], ["2", "3", "4"]),
     ],
 )
 def test_broken_json_takes_no_other_with_it(tmp_path: Path, content: str, kept: list[int], bad: list[str]) -> None:

@@ -12,6 +12,7 @@ BLANK = re.compile("[ \t\r\n\ufeff]*")
 #: Where a whole file is one object, its rows are in one of these.
 WRAPPERS = ("data", "rows", "examples")
 CUT_OFF = "; if the file was cut off, download or export it again"
+MOST_DEEP = 20  # rows in a row that are nested too deeply before the rest is taken for part of them
 
 
 def json_rows(text: str) -> Iterator[tuple[int | str, dict[str, Any] | ValueError]]:
@@ -46,6 +47,7 @@ def _values(text: str) -> Iterator[tuple[int, Any, bool]]:
     decoder = json.JSONDecoder()
     at, line, counted = 0, 1, 0
     in_array = wants_comma = False
+    deep = 0
 
     def skip(at: int) -> int:
         match = BLANK.match(text, at)
@@ -72,17 +74,18 @@ def _values(text: str) -> Iterator[tuple[int, Any, bool]]:
         start = at
         try:
             value, end = decoder.raw_decode(text, at)
-            at, wants_comma = skip(end), True
+            at, wants_comma, deep = skip(end), True, 0
             yield line, value, at == len(text)
             continue
         except json.JSONDecodeError as error:
             reason, where = f"{error.msg}, column {error.colno}{CUT_OFF}", error.lineno
-        except (ValueError, RecursionError) as error:  # numbers of thousands of digits, and thousands of brackets
-            deep = isinstance(error, RecursionError)
-            reason, where = "it is nested too deeply" if deep else "a number has too many digits", line
+        except ValueError:  # of Python, which reads numbers of so many digits only
+            reason, where = "a number has too many digits", line
+        except RecursionError:
+            reason, where, deep = "it is nested too deeply", line, deep + 1
         yield where, ValueError(f"not valid JSON ({reason})"), False
         at = skip(_next_line_like(text, start))
-        if at == len(text):
+        if at == len(text) or deep == MOST_DEEP:
             if "{" in text[start + 1 :]:
                 yield where, ValueError("what follows cannot be told apart into rows"), False
             return

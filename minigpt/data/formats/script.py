@@ -99,7 +99,7 @@ class ScriptCorpus(CorpusLoader):
         group_by: str = ",".join(GROUP_BY),
     ) -> Examples:
         windows = list(read_windows(path, context_lines, group_by.split(","), reading))
-        character = find_character(windows, speaker)
+        character = find_character(windows, path, speaker)
         spoken = [window for window in windows if window.line.character == character]
         answers = [window for window in spoken if window.context]
         kept = without_repeats(answers)
@@ -218,17 +218,18 @@ def number(text: str) -> float:
         return -1.0
 
 
-def find_character(windows: Sequence[Window], speaker: str = "") -> str:
-    """Whom a name means, or who has most to answer if there is no name. Raises UserError if nobody is called so."""
+def find_character(windows: Sequence[Window], path: Path, speaker: str = "") -> str:
+    """Whom a name means, or who has most to answer if there is no name. Raises UserError if nobody in the script at
+    `path` is called so."""
     answers = Counter(window.line.character for window in windows if window.context)
     if not answers:
-        raise UserError("nobody in this script answers anybody; are its rows grouped by the right columns?")
+        raise UserError(f"{path}: nobody in this script answers anybody; are its rows grouped by the right columns?")
     if not speaker:
         return answers.most_common(1)[0][0]
     called = Counter(window.line.character for window in windows if window.line.speaker.lower() == speaker.lower())
     if not called:
         names = {window.line.speaker for window in windows}
-        raise UserError(f"nobody in this script is called {speaker!r}{nearest(speaker, names)}.")
+        raise UserError(f"{path}: nobody in this script is called {speaker!r}{nearest(speaker, names)}.")
     return called.most_common(1)[0][0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -81,7 +82,7 @@ def table_fields(table: Table) -> Iterator[tuple[int, list[str] | str]]:
 def table_rows(text: str, tabs: bool = False) -> Iterator[tuple[int | str, dict[str, Any] | ValueError]]:
     """The rows below the header by column, each with the line it starts on: a quoted text may hold line ends."""
     table = open_table(text, tabs)
-    if twice := [name for name in table.columns if name and table.columns.count(name) > 1]:
+    if twice := [name for name, count in Counter(table.columns).items() if name and count > 1]:
         yield table.start, ValueError(f"the header has the column {twice[0]!r} twice")
         return
     for line, fields in table_fields(table):

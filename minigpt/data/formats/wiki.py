@@ -17,7 +17,7 @@ from .reading import READERS, Reading
 from .rows import Examples
 
 ENDINGS = ("tokens", "raw", "txt")
-HEADING = re.compile(r"((?:= )+)(.*[^ =].*?)((?: =)+)")
+MARKS = re.compile("(?:= )*")
 JOINED = re.compile(r" ?@([-,.])@ ?")
 BETWEEN_DIGITS = re.compile(r"(?<=\d) ([–:]) (?=\d)")
 CLOSES = frozenset(".,;:!?%)]}…°”") | {"...", "....", ".."}
@@ -108,10 +108,9 @@ def _with_titles(published: list[str]) -> Iterator[tuple[bool, str]]:
 
 def heading_level(line: str) -> int:
     """Number of `=` on each side: 1 for ' = Title = ', 2 for ' = = Section = = ', 0 for running text."""
-    match = HEADING.fullmatch(line.strip())
-    if match is None or len(match[1]) != len(match[3]):
-        return 0
-    return len(match[1]) // 2
+    line = line.strip()
+    left, right = (match.end() for way in (line, line[::-1]) if (match := MARKS.match(way)))
+    return left // 2 if left == right and line.strip(" =") else 0
 
 
 def _document(title: str, number: int, lines: list[str]) -> Document:
