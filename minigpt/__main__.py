@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate win-rate": ("evaluation.win_rate", "two stages answer the same prompts, the grader says which wins"),
     "evaluate sentiment": ("evaluation.sentiment", "how positive the texts of each policy are"),
     "evaluate candidate": ("evaluation.candidate", "whether a model trained on votes is better than the one in use"),
+    "evaluate blimp": ("evaluation.blimp", "which of two sentences is English: grammar in 67,000 pairs"),
     "report": ("evaluation.report.command", "a report card of all stages of a recipe, as one HTML file"),
     "dpo": ("alignment.dpo", "DPO on the comparisons that the reward model learned from"),
     "models": ("registry", "list all models, or show one: parents, figures, whether its file is intact"),

@@ -24,6 +24,7 @@ from .source import read_toml
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "corpora" / "catalogue.toml"
 ENVIRONMENT = "MINIGPT_CORPORA"
+MANY = 4  # more files than this are not all named in a message
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def find(name: str, corpora: str | Path | None = None) -> Path:
 
 
 def _by_hand(entry: Entry, corpora: Path) -> str:
-    files = " and ".join(entry.source[0].names)
+    names = entry.source[0].names
+    files = " and ".join(names) if len(names) <= MANY else f"its {len(names)} files ({names[0]} ... {names[-1]})"
     return f"download {entry.source[0].where} in a browser and put {files} into {corpora / entry.folder}."
 
 

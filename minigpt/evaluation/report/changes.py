@@ -10,7 +10,7 @@ from typing import Any
 from .measures import SHARE, STAGE_NAMES, Measure, Path, look_up, measure, spoken
 from .stages import SETTINGS
 
-COMPARED = ("stages", "knowledge", "win_rate", "sentiment", "answers")
+COMPARED = ("stages", "knowledge", "grammar", "win_rate", "sentiment", "answers")
 #: Texts that are compared too: they say why numbers changed.
 IDENTITIES = ("sha256", "machine")
 UNSAID = ("stages", "figures", "answers", "entrants")  # parts of a path that tell a reader nothing

@@ -23,6 +23,7 @@ from ...model.checkpoint import load_model
 from ...recipe import STAGES, Recipe, load_recipe
 from ...registry import MODELS
 from ...training.device import detect
+from ..blimp import RESULT
 from ..sentiment import PROMPTS
 from . import trials
 from .changes import changes, changes_table
@@ -62,6 +63,8 @@ def make_report(recipe: Recipe, home: Path, questions: int, best_of: int, device
     if recipe.about_town:
         print(f"knowledge: {', '.join(models)}, three columns of {questions} questions", flush=True)
         report["knowledge"] = trials.knowledge(models, questions)
+    if grammar := {stage: read_json(home / stage / RESULT) for stage in trained if (home / stage / RESULT).is_file()}:
+        report["grammar"] = grammar
     if reward is not None and reward.labels and "sft" in trained:
         print(f"sentiment: {PROMPTS} held-out prompts, at temperature 1", flush=True)
         report["sentiment"] = trials.sentiment(recipe, home, device)

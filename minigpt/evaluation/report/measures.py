@@ -91,6 +91,7 @@ MEASURES = {
     "wanted": Measure("wanted sentiment", SHARE),
     "longer": Measure("characters out per character in", "{:.1f}"),
     "prompts": Measure("prompts", "{:,.0f}"),
+    "pairs": Measure("pairs", "{:,.0f}"),
     "wins": Measure("win rate over SFT", SHARE, 1),
     "ties": Measure("ties", SHARE),
     "asked": Measure("right, asked residents", SHARE, 1),

@@ -52,6 +52,7 @@ def charts(report: dict[str, Any], earlier: dict[str, Any]) -> dict[str, list[Ch
             "reward": reward_charts(report, earlier),
             "ppo": ppo_charts(look_up(report, ("stages", "ppo", "curves")) or {}),
             "sentiment": sentiment_charts(report.get("sentiment")),
+            "grammar": grammar_charts(report.get("grammar")),
             "win_rate": win_rate_charts(report.get("win_rate"), report.get("questions", 0)),
         }
     return {section: [chart for chart in found if chart] for section, found in drawn.items()}
@@ -97,6 +98,14 @@ def sentiment_charts(sentiment: dict[str, Any] | None) -> list[Chart | None]:
         return []
     rows: Shares = {name: {"": (row["wanted"], row["interval"])} for name, row in sentiment["entrants"].items()}
     return [dot_plot(f"How likely an answer is {sentiment['label']}, by the reward model", rows, "probability")]
+
+
+def grammar_charts(stages: dict[str, Any] | None) -> list[Chart | None]:
+    """BLiMP's phenomena for each stage that was asked, easy ones first."""
+    return [
+        bar_chart(STAGE_NAMES[name], {spoken(p): share for p, share in row["phenomena"].items()}, "pairs right", 0.5)
+        for name, row in (stages or {}).items()
+    ]
 
 
 def win_rate_charts(columns: dict[str, Any] | None, questions: int) -> list[Chart | None]:
@@ -184,6 +193,20 @@ def dot_plot(title: str, rows: Shares, x_label: str) -> Chart:
         for name, row in zip(names, rows.values(), strict=True)
     ]
     return finish(figure, title, "; ".join(told))
+
+
+def bar_chart(title: str, shares: dict[str, float], x_label: str, chance: float) -> Chart:
+    """Shares as bars, the largest first, with a line where guessing would end."""
+    rows = dict(sorted(shares.items(), key=lambda row: -row[1]))
+    figure, ax = blank((WIDE, 0.6 + 0.22 * len(rows)))
+    ax.barh(list(rows), list(rows.values()), height=0.62, color=SERIES[0])
+    ax.axvline(chance, color=MUTED, linestyle=":", linewidth=1)
+    ax.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xlabel=x_label)
+    ax.set_yticks(range(len(rows)), list(rows))
+    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.grid(visible=False)
+    ax.grid(axis="x")
+    return finish(figure, title, "; ".join(f"{name} {share:.1%}" for name, share in rows.items()))
 
 
 def blank(size: tuple[float, float]) -> tuple[Figure, Axes]:
