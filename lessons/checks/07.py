@@ -26,7 +26,7 @@ def check_loss_mask(answer: Callable[[list[tuple[str, int]]], list[bool]], rng: 
             places["end"].append(len(flags) - 1)
             if number < len(chat) - 1:
                 places["earlier"] += range(start + 1, len(flags) - 1)
-        expect(len(got), len(flags), chat, "one flag for each token: the beginning, and the mark and the end of each turn")
+        expect(len(got), len(flags), chat, "one flag for each token: count the beginning, and each mark and end")
         expect(got == [*flags[1:], False], False, chat, "these flags stand one place too early")
         for name, wanted, why in (
             ("others", False, "what users say is there to be read, and so is the system turn; neither is learned"),

@@ -7,8 +7,8 @@ def loss_mask(conversation: list[tuple[str, int]]) -> list[bool]:
     """For each token of a chat, whether it is learned.
 
     `conversation` holds, for each turn, its role ("system", "user" or "assistant") and how many tokens its words are.
-    As ids, a chat is one token for the beginning; then for each turn the mark of its role, its words, and the token that
-    ends the turn. Learned are the words of the assistant, and the token that ends its turn.
+    As ids, a chat is one token for the beginning; then for each turn the mark of its role, its words, and the token
+    that ends the turn. Learned are the words of the assistant, and the token that ends its turn.
     """
     raise NotImplementedError
 
