@@ -72,7 +72,7 @@ def show_chats(models: dict[str, ChatModel], length: int) -> None:
     replies = {name: texts(model, asked, length, CHATTY) for name, model in models.items()}
     print()
     for i, question in enumerate(QUESTIONS):
-        print(question, *(f"    {name:5}{texts[i]}" for name, texts in replies.items()), sep="\n")
+        print(question, *(f"    {name:5}{replied[i]}" for name, replied in replies.items()), sep="\n")
 
 
 def main() -> None:

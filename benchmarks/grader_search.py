@@ -24,7 +24,7 @@ from minigpt.alignment.reward_model import load_reward_model
 from minigpt.data.examples import Turn
 from minigpt.tinytown import Town
 from minigpt.tinytown.dialogs import Talker
-from minigpt.tinytown.questions import Asked, AskedFact, AskedNothing, AskedUnknowable
+from minigpt.tinytown.questions import Asked, AskedFact, AskedUnknowable
 from minigpt.tinytown.reader import grammar
 from minigpt.tinytown.speech import GOOD_AFTER, GOOD_BEFORE, SMALL_TALK
 from minigpt.training.device import detect
@@ -114,7 +114,8 @@ class Tasks:
 
     def stranger(self, asked: Asked) -> str:
         """A resident who has nothing to do with the question."""
-        known = () if isinstance(asked, AskedNothing) else (asked.subject.name, *asked.subject.facts.values())
+        about = asked.subject if isinstance(asked, AskedFact | AskedUnknowable) else None
+        known = (about.name, *about.facts.values()) if about else ()
         return self.rng.choice([resident.name for resident in self.town.residents if resident.name not in known])
 
 

@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A machine without Chromium skips the browser tests: not without saying so."""
     stats = {
-        outcome: sum("browser" in report.keywords for report in terminalreporter.stats.get(outcome, []))
+        outcome: sum("browser" in getattr(report, "keywords", ()) for report in terminalreporter.stats.get(outcome, []))
         for outcome in ("passed", "failed", "error", "skipped")
     }
     ran = stats["passed"] + stats["failed"] + stats["error"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -25,6 +26,25 @@ SECRETS = (
     r"\bAKIA[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY|\bhf_[A-Za-z0-9]{30,}|\bsk-[A-Za-z0-9_-]{20,}"
     r"|\bgh[pousr]_[A-Za-z0-9]{30,}|aws_secret_access_key\s*="
 )
+
+
+def test_no_comprehension_takes_the_name_of_something_the_module_defines():
+    """Python 3.12 runs comprehensions inside their function. Where one of them has a variable of a global's name, some
+    of its releases then take the global itself, used in another comprehension, for that variable: UnboundLocalError."""
+    clashes = []
+    for path in ROOT.rglob("*.py"):
+        if any(part.startswith(".") or part == "answers" for part in path.relative_to(ROOT).parts):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        known = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+        for node in tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                known |= {alias.asname or alias.name for alias in node.names}
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+            made = [part for node in ast.walk(function) for part in getattr(node, "generators", ())]
+            names = {inner.id for part in made for inner in ast.walk(part.target) if isinstance(inner, ast.Name)}
+            clashes += [f"{path.relative_to(ROOT)}: {function.name}: {name}" for name in names & known]
+    assert clashes == []
 
 
 @pytest.mark.parametrize("told", ["AKIA" + "A1" * 8, "-----BEGIN RSA " + "PRIVATE KEY-----", "sk" + "-" + "a1" * 12])

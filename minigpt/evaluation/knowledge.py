@@ -69,6 +69,7 @@ def ask_with_examples(
     """Replies of a model that has only read, asked in plain text after `shots` worked examples (Brown et al. 2020).
 
     The examples are short answers about asked residents and the same kind of fact; as many are used as fit the context.
+    None names the resident in question: "Leo Garner's sibling? Bess Garner." answers a question about Bess Garner too.
     The reply is the first sentence that the model goes on with.
     """
     rng = random.Random(seed)
@@ -77,7 +78,8 @@ def ask_with_examples(
     room = model.context - REPLY_TOKENS
     prompts = []
     for question in questions:
-        same = [e for e in examples if e.fact == question.fact and e.resident != question.resident]
+        others = [e for e in examples if question.resident.name not in (e.resident.name, e.answer)]
+        same = [e for e in others if e.fact == question.fact]
         lines = [f"{e.text} {capitalise(e.answer)}." for e in rng.sample(same, min(shots, len(same)))]
         while len(model.tokenizer.encode(" ".join([*lines, question.text]))) >= room and lines:
             lines.pop(0)

@@ -51,7 +51,7 @@ def test_worked_examples_are_about_others_and_fit_the_context(town, monkeypatch)
         return []
 
     monkeypatch.setattr("minigpt.evaluation.knowledge.respond", spy)
-    questions = town.questions("held_out", 5)
+    questions = [*town.questions("held_out", 5), *town.questions("asked", 40)]
     ask_with_examples(reader, questions, 2, town)
     for question, prompt in zip(questions, seen, strict=True):
         assert prompt.endswith(question.text) and prompt != question.text

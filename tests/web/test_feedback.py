@@ -277,13 +277,13 @@ def test_what_the_page_exports_is_read_again(voted, client, tmp_path):
         (*(Turn(m["role"], m["content"]) for m in answer["messages"]), Turn("assistant", answer["text"]))
         for answer in voted.store.answers()
     ]
-    assert len(kept) == 3 and [chat.turns for chat in chats] == kept
+    assert len(kept) == 3 and [one.turns for one in chats] == kept
 
 
 def test_every_fifth_prompt_is_held_out_with_all_its_votes():
     votes = [{"vote_id": i, "vote": "left", "messages": [{"role": "user", "content": str(i % 20)}]} for i in range(60)]
     learn, measure = exports.split(votes)
-    prompts = [{vote["messages"][0]["content"] for vote in part} for part in (learn, measure)]
+    prompts = [{one["messages"][0]["content"] for one in part} for part in (learn, measure)]
     assert len(prompts[1]) == 4 and not prompts[0] & prompts[1] and len(learn) + len(measure) == 60
 
 

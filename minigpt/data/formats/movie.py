@@ -78,7 +78,7 @@ class MovieCorpus(CorpusLoader):
     def load(cls, path: Path, reading: Reading) -> Examples:
         train = [
             Conversation(window, group)
-            for group, turns in _dialogues(path, reading)
+            for group, turns in dialogues(path, reading)
             for roles in both_sides(turns)[: 2 if cls.BOTH_SIDES else 1]
             for window in windows(roles, cls.MAX_TURNS)
         ]
@@ -116,7 +116,7 @@ def windows(turns: tuple[Turn, ...], max_turns: int) -> list[tuple[Turn, ...]]:
     return [turns[a:b] for a, b in zip(starts, [*starts[1:], len(turns)], strict=True)]
 
 
-def _dialogues(path: Path, reading: Reading) -> Iterator[tuple[str, list[str]]]:
+def dialogues(path: Path, reading: Reading) -> Iterator[tuple[str, list[str]]]:
     """Group and merged turns of every unbroken stretch of dialogue."""
     lines_file, conversations_file = _find_files(path)
     if conversations_file is None:

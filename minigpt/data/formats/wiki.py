@@ -49,7 +49,7 @@ class WikiCorpus(CorpusLoader):
 
 def _split_file(folder: Path, split: str) -> Path | None:
     """The file of a split, by its published name, or else the one text file that has the split in its name."""
-    names = [f"{stem}.{ending}" for stem in (f"wiki.{split}", split) for ending in ENDINGS]
+    names = [f"{stem}.{suffix}" for stem in (f"wiki.{split}", split) for suffix in ENDINGS]
     exact = [folder / name for name in names]
     others = [file for file in sorted(folder.glob(f"*{split}*")) if ending(file)[1:] in (*ENDINGS, "jsonl")]
     return next((file for file in exact if file.is_file()), others[0] if len(others) == 1 else None)
