@@ -26,7 +26,8 @@ from minigpt.data.formats.turns import LEARN_KEYS, ROLE_NAMES
 
 LARGEST = 1 << 16  # bytes of a file
 ODD_TEXTS = (
-    "", " ", "The answer is 4.", "The answer is 3.", "你好", "Möwe 🦊", 'says "hm"', "a;b,c\td", "two\nlines", "old\rline",
+    "", " ", "The answer is 4.", "The answer is 3.", "你好", "Möwe 🦊", 'says "hm"', "a;b,c\td", "two\nlines",
+    "old\rline",
     "\ud83d half", "\0", "null", "-1", "0", "1", "3,5", "nan", "true", "Human:", "Assistant: Human: x", "User: Hi",
     "\n\nHuman: Hi\n\nAssistant: Yes", "\n\nHuman: Hi\n\nAssistant: No", " = Title = ", " = = Part = = ",
     "__label__good film", "L1 +++$+++ u0 +++$+++ m0 +++$+++ A +++$+++ Hi", "['L1', 'L2']", "<|endoftext|>", "\u2028",
@@ -247,7 +248,8 @@ def _encoded(data: bytes, encoding: str) -> bytes:
 
 
 PIECES = (
-    b"\0", b"\xff", b'"', b"'", b"{", b"}", b"[", b"]", b",", b"\n", b"\r", b"\\", b"\\ud83d", b"\xef\xbb\xbf", b"9" * 5000,
+    b"\0", b"\xff", b'"', b"'", b"{", b"}", b"[", b"]", b",", b"\n", b"\r", b"\\", b"\\ud83d", b"\xef\xbb\xbf",
+    b"9" * 5000,
     b"[" * 3000, b'{"a":' * 3000, b'"' * 99, b"\xe2\x80", b"\x1f\x8b", b"PK\x03\x04", b"e", b"-", b"1e999", b"NaN",
 )  # fmt: skip
 NAMES = ("a.jsonl", "b/a.csv", "../a.txt", "a", "é.jsonl", "__MACOSX/a.jsonl")
