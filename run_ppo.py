@@ -4,6 +4,7 @@
 python run_ppo.py                                     Tinytown
 python run_ppo.py --recipe movie
 python run_ppo.py --reward grader                     Tinytown's grader as the reward, instead of the reward model
+python run_ppo.py --reward my_reward.py:score         your own function of prompts and responses
 python run_ppo.py --kl-coef 0.2                       stay closer to the SFT model
 python run_ppo.py --corpus prompts.jsonl              prompts of yours (--format says how to read them)
 """
@@ -21,7 +22,9 @@ def main() -> int:
     add_data_flags(parser, "ppo")
     parser.add_argument("--init-from", help="model folder to start from (default trained_models/RECIPE/sft)")
     parser.add_argument(
-        "--reward", help="reward model's folder (default trained_models/RECIPE/reward), or grader (only in Tinytown)"
+        "--reward",
+        help="reward model's folder (default trained_models/RECIPE/reward), grader (only in Tinytown), or a function"
+        " of yours, FILE.py:FUNCTION, that takes lists of prompts and responses and returns a number for each",
     )
     cli.add_settings_flags(parser, PPOConfig)
     cli.add_machine_flags(parser)

@@ -13,6 +13,14 @@ from .registry import MODELS
 from .training.run_state import saved_fingerprint
 
 GRADER = "grader"  # what a card names in place of a reward model
+FUNCTION = ".py:"  # part of the name of a reward function, FILE.py:FUNCTION
+
+
+def is_reward_model(named: str) -> bool:
+    """Whether a card's or the command line's reward is a model, and not the grader or a function."""
+    return named != GRADER and FUNCTION not in named
+
+
 #: For each stage: the key under which its card names a model, the stage that trains that model, and the flag for it.
 STARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "pretrain": (),
@@ -26,7 +34,7 @@ STARTS: dict[str, tuple[tuple[str, str, str], ...]] = {
 @dataclass(frozen=True)
 class Parent:
     """A model that a stage starts from. `key` is its place in the card; without a `folder` there is none: the run
-    starts from random weights, or the grader rewards."""
+    starts from random weights, or the grader or a function rewards."""
 
     key: str
     stage: str
@@ -40,7 +48,7 @@ class Parent:
     def vouches_for(self, named: Any) -> bool:
         """Whether this is the model that a card names. One that is no longer there is not known to be another."""
         if self.folder is None:
-            return named in (None, "", GRADER)
+            return not named or not is_reward_model(str(named))
         if not (self.folder / "config.json").is_file():
             return True
         card = read_card(self.folder)
@@ -55,7 +63,7 @@ def parents_of(stage: str, recipe: str, arguments: argparse.Namespace) -> list[P
     found = []
     for key, before, flag in STARTS[stage]:
         given = getattr(arguments, flag, None)
-        none = given == GRADER if key == "reward" else getattr(arguments, "from_scratch", False)
+        none = getattr(arguments, "from_scratch", False) if key != "reward" else not is_reward_model(given or "")
         found.append(Parent(key, before, None if none else Path(given) if given else MODELS / recipe / before))
     return found
 

@@ -20,6 +20,7 @@ from ..tinytown.graders import Grader
 from ..training.run_state import SAMPLES, read_log
 from .policy import Policy, save_value_head
 from .ppo import PPOTrainer
+from .reward_function import digest_of, is_reward_function, load_reward_function
 from .reward_model import RewardModel, load_reward_model
 from .rollout import Marks, Reward, Task
 
@@ -29,7 +30,7 @@ def open_ppo(run: Run) -> PPOTrainer:
     arguments, settings = run.arguments, run.settings
     parent = run.folder_of("sft", arguments.init_from)
     chat = run.parent_model(parent)
-    reward, reward_folder = open_reward(run, chat)
+    reward, source = open_reward(run, chat)
     grader = run.recipe.grader()
     corpus = run.open_corpus(layout="prompts")
     (prompts, lost), (valid_prompts, also_lost) = (
@@ -38,28 +39,38 @@ def open_ppo(run: Run) -> PPOTrainer:
     policy = Policy(replace(chat, gpt=copy.deepcopy(chat.gpt)))
 
     def save(state: dict[str, Any]) -> None:
-        card = run.card(parent) | {"reward": run.origin(reward_folder) or GRADER} | state
+        card = run.card(parent) | {"reward": named_in_card(source)} | state
         save_model(run.folder, policy.chat, card)
         save_value_head(run.folder, policy)
 
     dropped = "".join(f", dropped {count:,} {what}" for what, count in (lost + also_lost).items())
     run.say(
         f"{run.introduce(chat)}\n"
-        f"reward:    {reward_folder or 'the grader'}\n"
+        f"reward:    {'the grader' if source == GRADER else source}\n"
         f"prompts:   {len(prompts):,} to learn from, {len(valid_prompts):,} held out{dropped}\n"
         f"plan:      {settings.updates} updates of {settings.episodes} answers, kl_coef {settings.kl_coef:g}"
     )
     task = Task(chat.gpt, reward, prompts, valid_prompts, grader_marks(grader) if grader else None)
-    origin = run.origin(parent, reward_folder)
+    origin = run.origin(parent, source if isinstance(source, Path) else None)
     return PPOTrainer(policy, task, settings, run.runtime, folder=run.folder, save=save, origin=origin)
 
 
-def open_reward(run: Run, chat: ChatModel) -> tuple[Reward, Path | None]:
-    """The reward that the command line names, and its model's folder, if it is a model."""
-    if run.arguments.reward == GRADER:
-        return grader_reward(run.recipe.need_grader()), None
-    folder = run.folder_of("reward", run.arguments.reward)
+def open_reward(run: Run, chat: ChatModel) -> tuple[Reward, Path | str]:
+    """The reward that the command line names, and where it is from: a model's folder, FILE.py:FUNCTION, or grader."""
+    given = run.arguments.reward
+    if given == GRADER:
+        return grader_reward(run.recipe.need_grader()), GRADER
+    if is_reward_function(given):
+        return load_reward_function(given), given
+    folder = run.folder_of("reward", given)
     return model_reward(load_reward_model(folder, run.runtime.device), chat, run.settings.want), folder
+
+
+def named_in_card(source: Path | str) -> str:
+    """How a policy's card names what rewarded it: a model's SHA-256, a function with its file's, or the grader."""
+    if isinstance(source, Path):
+        return Run.origin(source)
+    return source if source == GRADER else digest_of(source)
 
 
 def split_prompts(corpus: CorpusLoader) -> tuple[list[Prompt], list[Prompt]]:

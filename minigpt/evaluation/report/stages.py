@@ -8,8 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ...alignment.ppo_run import GRADER
 from ...alignment.reward_model import RewardModel
+from ...lineage import is_reward_model
 from ...model.chat_model import ChatModel
 from ...model.checkpoint import WEIGHTS, read_card
 from ...recipe import STAGES
@@ -118,7 +118,7 @@ def broken_links(stages: dict[str, dict[str, Any]]) -> list[str]:
     sentences, known = [], by_hash(stages)
     for name, facts in stages.items():
         needs = [(PARENTS.get(name), facts["parent"], "started from")]
-        if facts.get("reward_model") != GRADER:
+        if is_reward_model(facts.get("reward_model") or ""):
             needs.append(("reward", facts.get("reward_model"), "learned from the reward model"))
         for other, sha256, did in needs:
             if other is None or not sha256 or sha256 in known:
